@@ -1,0 +1,171 @@
+/*
+ * The serving side: services, and a node inside a program.
+ *
+ * A service is one version of a program: the dispatcher that rpcgen -m made, and names
+ * for people. distgen writes one for each in NAME_dist.c. A node serves them over TCP
+ * (RFC 5531) and keeps itself registered with the masters. distnode is this with a main.
+ */
+#ifndef DIST_NODE_H
+#define DIST_NODE_H
+
+#include <dist/error.h>
+#include <dist/macros.h>
+#include <rpc/rpc.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+DIST_BEGIN_DECLS
+
+struct dist_node;
+
+struct dist_procedure {
+	uint32_t number;
+	const char *name; /* as in the .x file: "ARITH_SUM" */
+};
+
+struct dist_service {
+	size_t size; /* sizeof(struct dist_service) when it was compiled */
+	uint32_t program;
+	uint32_t version;
+	const char *program_name; /* "ARITH_PROG"; NULL: shown as a number */
+	const char *version_name; /* "ARITH_V1" */
+	const struct dist_procedure *procedures;
+	size_t n_procedures;
+	/*
+	 * What rpcgen -m made; old style (no -M) too, if .serial is set, because its
+	 * results are static. Called from several threads at once unless .serial.
+	 */
+	void (*dispatch)(struct svc_req *, SVCXPRT *);
+	/* One call at a time, for code that was written for svc_run(). */
+	bool serial;
+};
+
+/*
+ * Services that come with a module: NAME_dist.c offers its own when it is loaded, and
+ * withdraws them when it is unloaded. @service is borrowed in between. Offering the same
+ * program and version again replaces nothing: the first stays. dist_service_each()
+ * calls @fn for each service on offer, in order of program and version, until one call
+ * gives an error, which it returns.
+ */
+DIST_PUBLIC void dist_service_offer(const struct dist_service *service);
+DIST_PUBLIC void dist_service_withdraw(const struct dist_service *service);
+typedef enum dist_err dist_service_fn(const struct dist_service *service, void *arg);
+DIST_PUBLIC enum dist_err dist_service_each(dist_service_fn *fn,
+                                            void *arg) DIST_MUST_CHECK;
+
+/*
+ * The weak ..._freeresult() of NAME_dist.c: frees a procedure's result after it was sent.
+ * It frees nothing when no reply was sent, since rpcgen leaves the result undefined then.
+ * Always 1. On a foreign transport it frees as rpcgen's manual says.
+ */
+DIST_PUBLIC int dist_freeresult(SVCXPRT *xprt, xdrproc_t xdr_result, caddr_t result);
+
+struct dist_attribute {
+	const char *name;
+	const char *value;
+};
+
+/* Zero in a field always means the default. */
+struct dist_node_options {
+	/* Masters, as for dist_cluster_open(); NULL: none, the node is called directly. */
+	const char *masters;
+	/*
+	 * "ADDR:PORT", ":PORT" for all addresses, port 0 for any; 127.0.0.1 and ::1 on one
+	 * port number, so that only this host can call.
+	 */
+	const char *listen;
+	/* "ADDR" or "ADDR:PORT" that others call; what a master sees us come from. */
+	const char *advertise;
+	/* The node's name; its advertised "HOST:PORT". */
+	const char *name;
+	/* Procedures that run at once; the number of CPUs this process may use. */
+	unsigned workers;
+	/* Calls that may wait for a worker before callers are told "busy"; 1024. */
+	unsigned queue;
+	/* Time between two heartbeats; 1000. A lease is three. */
+	int64_t heartbeat_ms;
+	/* How long dist_node_stop() drains, if nobody did before; 10000. */
+	int64_t drain_timeout_ms;
+	/* The largest record taken or sent, in bytes; 128 MiB. */
+	size_t max_record_bytes;
+	/*
+	 * Memory that decoding one call's arguments may take; the larger of 1 MiB and
+	 * 16 times its record.
+	 */
+	size_t max_decode_bytes;
+	/* Connections at once; 20000. */
+	unsigned max_connections;
+	/* An unused connection is closed after this; 600000 (ten minutes). */
+	int64_t idle_timeout_ms;
+	/* A record begun and not finished ends its connection after this; 30000. */
+	int64_t record_timeout_ms;
+	/* How long a thread polls for the next call before it sleeps; 0: never. */
+	unsigned spin_us;
+	/* Ask nothing of rpcbind, and tell it nothing. */
+	bool no_rpcbind;
+	/* Shown beside the node; ended by a NULL name. Borrowed for the call. */
+	const struct dist_attribute *attributes;
+};
+
+DIST_PUBLIC enum dist_err dist_node_start_sized(struct dist_node **ret_node,
+                                                const struct dist_service *const *services,
+                                                const struct dist_node_options *options,
+                                                size_t options_size) DIST_MUST_CHECK;
+
+/*
+ * Serve, and register with the masters.
+ *
+ * @ret_node  given: dist_node_stop() it. Untouched on failure.
+ * @services  ended by NULL; the services are borrowed until dist_node_stop(), the array
+ *            for the call. NULL: all on offer, see dist_service_offer().
+ * @options   borrowed for the call; NULL: all defaults.
+ *
+ * Returns once it listens. Registration goes on behind: a master that is away is tried
+ * again for as long as the node runs, with a log line. DIST_EINVAL: no service, two with
+ * one program and version, or a master elsewhere while listening on loopback alone (the
+ * text names .listen); DIST_EADDRESS; DIST_EADDRINUSE; DIST_ENOMEM; DIST_ESYSTEM.
+ */
+static inline enum dist_err DIST_MUST_CHECK
+dist_node_start(struct dist_node **ret_node, const struct dist_service *const *services,
+                const struct dist_node_options *options)
+{
+	return dist_node_start_sized(ret_node, services, options,
+	                             sizeof(struct dist_node_options));
+}
+
+/* The TCP port it listens on. */
+DIST_PUBLIC unsigned dist_node_port(struct dist_node *node);
+
+/* Its name. Borrowed until dist_node_stop(). */
+DIST_PUBLIC const char *dist_node_name(struct dist_node *node);
+
+/*
+ * Wait until @n_masters hold a registration of the node. @timeout_ms from now, or
+ * DIST_FOREVER. DIST_ETIMEDOUT; DIST_EREFUSED: a master said no, the text says why.
+ */
+DIST_PUBLIC enum dist_err dist_node_wait_registered(struct dist_node *node,
+                                                    unsigned n_masters,
+                                                    int64_t timeout_ms) DIST_MUST_CHECK;
+
+/*
+ * Leave the registry, answer every new call "not run: draining", finish what is running,
+ * and wait until callers have taken their replies and closed. No call is lost. It still
+ * listens afterwards; dist_node_stop() it. DIST_ETIMEDOUT: calls were still running
+ * after @timeout_ms.
+ */
+DIST_PUBLIC enum dist_err dist_node_drain(struct dist_node *node,
+                                          int64_t timeout_ms) DIST_MUST_CHECK;
+
+/* Whether a DRAIN came in over RPC: a daemon's main ends then. */
+DIST_PUBLIC bool dist_node_drain_asked(struct dist_node *node);
+
+/*
+ * Drain if nobody did, end all connections and threads, free the node. Procedures that
+ * run are waited for. Taken; NULL is nothing. Never from one of its own procedures.
+ */
+DIST_PUBLIC void dist_node_stop(struct dist_node *node);
+
+DIST_END_DECLS
+
+#endif
