@@ -8,6 +8,7 @@
 #include "wire/uaddr.h"
 
 #include <dist/error.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +22,11 @@ struct dist_addresses {
 /*
  * Look @host up, with @port put into each address. A host that is an address already
  * costs no thread. DIST_ERESOLVE: it does not resolve, or not by @deadline_ns (a point on
- * dist_clock_ns()); the text says which. DIST_ENOMEM, DIST_ESYSTEM (no thread).
+ * dist_clock_ns()); the text says which. DIST_ECLOSED: *@stop turned true, which is seen
+ * within 50 ms; NULL: no such flag. DIST_ENOMEM, DIST_ESYSTEM (no thread).
  */
 enum dist_err dist_resolve(const char *host, int port, int64_t deadline_ns,
-                           struct dist_addresses *ret) DIST_MUST_CHECK;
+                           const atomic_bool *stop, struct dist_addresses *ret)
+	DIST_MUST_CHECK;
 
 #endif
