@@ -1,0 +1,79 @@
+/*
+ * What every cmocka program here starts with: cmocka and the headers that it wants before
+ * it, assertions on our own types, and a main() that looks for descriptors left open.
+ */
+#ifndef SUPPORT_CHECK_H
+#define SUPPORT_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <dist/error.h>
+#include <stdio.h>
+
+/* The expression gives DIST_OK; the sentence of what went wrong is shown otherwise. */
+#define assert_ok(expression) assert_err(expression, DIST_OK)
+
+/* The expression gives this error. */
+#define assert_err(expression, expected) \
+	check_err((expression), (expected), #expression, __FILE__, __LINE__)
+
+static inline void
+check_err(enum dist_err err, enum dist_err expected, const char *expression,
+          const char *file, int line)
+{
+	if (err == expected)
+		return;
+	print_error("%s gave %s, not %s: %s\n", expression, dist_error_name(err),
+	            dist_error_name(expected), dist_error_text());
+	_fail(file, line);
+}
+
+/* Bytes of a struct dist_bytes against a string literal, NUL not counted. */
+#define assert_bytes_equal(bytes, literal) \
+	do { \
+		assert_int_equal((bytes).length, sizeof(literal) - 1); \
+		assert_memory_equal((bytes).data, literal, sizeof(literal) - 1); \
+	} while (0)
+
+/* Descriptors open in this process. */
+static inline unsigned
+check_count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	if (!directory)
+		return 0;
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static inline int
+check_descriptors(int n_failed, unsigned n_before)
+{
+	unsigned n_after = check_count_descriptors();
+
+	if (n_after <= n_before)
+		return n_failed;
+	fprintf(stderr, "%u descriptors were left open\n", n_after - n_before);
+	return 1;
+}
+
+/* A program that runs the array @tests; a descriptor that a test leaves open fails it. */
+#define CHECK_MAIN(tests) \
+	int main(void) \
+	{ \
+		unsigned n_before = check_count_descriptors(); \
+		int n_failed = cmocka_run_group_tests(tests, NULL, NULL); \
+		return check_descriptors(n_failed, n_before); \
+	}
+
+#endif
