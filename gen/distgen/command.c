@@ -1,0 +1,105 @@
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int
+output_open(const char *path)
+{
+	if (!path)
+		return open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+/* In the child: never returns. */
+static void
+command_exec(const struct dist_command *command, int output, int messages)
+{
+	int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (input < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 ||
+	    dup2(messages, 2) < 0 ||
+	    (command->directory && chdir(command->directory) < 0) ||
+	    (command->include_path && setenv("CPATH", command->include_path, 1) < 0))
+		_exit(126);
+	/* Messages are read, and told in our own words: in the C locale they are known. */
+	setenv("LC_ALL", "C", 1);
+	execvp(command->argv[0], (char *const *)command->argv);
+	_exit(errno == ENOENT ? DIST_COMMAND_NOT_FOUND : 126);
+}
+
+static int
+child_wait(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -1;
+	}
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	errno = EINTR;
+	return -1;
+}
+
+int
+dist_command_run(const struct dist_command *command)
+{
+	int output = output_open(command->output);
+	int messages = output_open(command->messages);
+	int status = -1, saved_errno;
+	pid_t pid;
+
+	if (output >= 0 && messages >= 0) {
+		pid = fork();
+		if (pid == 0)
+			command_exec(command, output, messages);
+		if (pid > 0)
+			status = child_wait(pid);
+	}
+	saved_errno = errno;
+	if (output >= 0)
+		close(output);
+	if (messages >= 0)
+		close(messages);
+	errno = saved_errno;
+	return status;
+}
+
+static char *
+stream_read(struct dist_arena *arena, FILE *stream, size_t *ret_length)
+{
+	char *text = NULL, buffer[16384];
+	size_t length = 0, got;
+	FILE *all = open_memstream(&text, &length);
+	char *copy = NULL;
+
+	if (!all)
+		return NULL;
+	while ((got = fread(buffer, 1, sizeof(buffer), stream)) > 0)
+		fwrite(buffer, 1, got, all);
+	if (fclose(all) == 0 && !ferror(stream)) {
+		copy = dist_arena_copy(arena, text, length);
+		*ret_length = length;
+	}
+	free(text);
+	return copy;
+}
+
+char *
+dist_file_read(struct dist_arena *arena, const char *path, size_t *ret_length)
+{
+	FILE *stream = fopen(path, "re");
+	char *text;
+
+	if (!stream)
+		return NULL;
+	text = stream_read(arena, stream, ret_length);
+	fclose(stream);
+	return text;
+}

@@ -1,0 +1,29 @@
+/* Running the programs underneath: the C preprocessor and rpcgen. */
+#ifndef DISTGEN_COMMAND_H
+#define DISTGEN_COMMAND_H
+
+#include "arena.h"
+
+#include <stdbool.h>
+
+struct dist_command {
+	const char *const *argv;  /* found along PATH; ended by NULL */
+	const char *directory;    /* where it runs; NULL: here */
+	const char *include_path; /* the preprocessor's CPATH; NULL: as it is */
+	const char *output;       /* a new file for its standard output; NULL: none */
+	const char *messages;     /* a new file for its standard error */
+};
+
+/* dist_command_run() of a program that is not there. */
+#define DIST_COMMAND_NOT_FOUND 127
+
+/*
+ * Run it and wait: its exit status, DIST_COMMAND_NOT_FOUND, or -1 with errno when it could
+ * not be run or died of a signal (errno is EINTR then).
+ */
+int dist_command_run(const struct dist_command *command);
+
+/* A whole file; NULL with errno when it cannot be read. Ends in a NUL of its own. */
+char *dist_file_read(struct dist_arena *arena, const char *path, size_t *ret_length);
+
+#endif

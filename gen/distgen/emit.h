@@ -1,0 +1,17 @@
+/* The C that distgen adds to rpcgen's: pieces of text, written to streams. */
+#ifndef DISTGEN_EMIT_H
+#define DISTGEN_EMIT_H
+
+#include "spec.h"
+
+#include <stdio.h>
+
+/* For NAME.h: dispatchers, services and typed replies. */
+void dist_emit_declarations(FILE *out, struct dist_arena *arena,
+                            const struct dist_spec *spec);
+
+/* NAME_dist.c as a whole; @base is NAME. */
+void dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
+                       const char *base);
+
+#endif

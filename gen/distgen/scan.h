@@ -1,0 +1,45 @@
+/*
+ * From preprocessed text to tokens.
+ *
+ * Line markers ("# 12 \"file\"") set the place of what follows; lines that begin with %
+ * are for the C compiler and are skipped, and so are comments, which the preprocessor
+ * leaves in so that % lines keep theirs.
+ */
+#ifndef DISTGEN_SCAN_H
+#define DISTGEN_SCAN_H
+
+#include "diag.h"
+
+enum dist_token_kind {
+	DIST_TOKEN_END, /* of the text; also after an error, which has been told */
+	DIST_TOKEN_NAME,
+	DIST_TOKEN_NUMBER,
+	DIST_TOKEN_STRING, /* with its quotes */
+	DIST_TOKEN_CHAR,   /* with its quotes */
+	DIST_TOKEN_PUNCTUATION,
+	DIST_TOKEN_KEYWORD,
+};
+
+struct dist_token {
+	enum dist_token_kind kind;
+	const char *text; /* as written; what the messages show */
+	struct dist_spec_where where;
+};
+
+struct dist_scan {
+	struct dist_arena *arena;
+	struct dist_diag *diag;
+	const char *at, *end;
+	bool line_start; /* nothing but a newline is before @at */
+	bool failed;     /* an error was told: only DIST_TOKEN_END follows */
+	struct dist_spec_where where;
+};
+
+/* @text is borrowed for as long as the scan. */
+void dist_scan_init(struct dist_scan *scan, struct dist_arena *arena,
+                    struct dist_diag *diag, const char *file, const char *text,
+                    size_t length);
+
+struct dist_token dist_scan_next(struct dist_scan *scan);
+
+#endif
