@@ -86,8 +86,8 @@ void dist_reply_header_to_rpc_err(const struct dist_reply_header *header,
 
 /*
  * Write an accepted reply's header at @to (DIST_REPLY_HEADER_MAX bytes), up to and with
- * accept_stat; @verf is the verifier to show when @meta is NULL. Returns its length.
- * PROG_MISMATCH's two words are the caller's to add.
+ * accept_stat; @meta NULL: an AUTH_NONE verifier. Returns its length. PROG_MISMATCH's
+ * two words are the caller's to add.
  */
 size_t dist_reply_header_write(uint8_t *to, uint32_t xid, enum accept_stat accept,
                                const struct dist_reply_meta *meta);

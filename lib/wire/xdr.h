@@ -26,18 +26,22 @@ struct dist_encoder {
 	bool on_heap; /* @data is the encoder's own: freed by fini, unless taken */
 	bool no_memory;
 	bool too_big;
+	bool too_deep;
 	const char *stack_start;
 };
 
 /*
- * Starts in @first (borrowed until fini or take, @first_size bytes, may be 0), moves to
- * the heap when that is full, and never holds more than @max bytes.
+ * Starts in @first (borrowed until fini, @first_size bytes, may be 0), moves to the heap
+ * when that is full, and never holds more than @max bytes, nor more than 4 GiB.
  */
 void dist_encoder_init(struct dist_encoder *encoder, void *first, size_t first_size,
                        size_t max);
 void dist_encoder_fini(struct dist_encoder *encoder);
 
-/* Room for @length bytes at the end, which become part of it; NULL: no memory, too big. */
+/*
+ * Room for @length bytes at the end, which become part of it; borrowed until the next
+ * change. NULL: no memory, too big.
+ */
 uint8_t *dist_encoder_reserve(struct dist_encoder *encoder, size_t length);
 
 /*
