@@ -31,12 +31,14 @@ struct dist_outbuf {
 	size_t waiting_bytes;
 	uint64_t appended; /* bytes ever appended: an offset in the stream */
 	uint64_t accepted; /* bytes that the kernel took, as of the last end() */
+	size_t block_size; /* of the next block to copy into: follows the use */
 	struct dist_outpiece *spare;
 
 	/* The writer's alone, between begin() and end(). */
 	struct dist_list batch;
 	size_t batch_bytes;
 	size_t sent; /* since begin() */
+	struct dist_outpiece *done; /* a block that may become the spare one */
 };
 
 void dist_outbuf_init(struct dist_outbuf *out);
