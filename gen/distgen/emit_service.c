@@ -153,8 +153,11 @@ dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *s
 		for (version = def->versions; version; version = version->next)
 			emit_version(out, arena, def, version);
 	}
-	fputs("/* A module that holds this file offers its services by being loaded. */\n", out);
+	fputs("#ifndef DIST_NO_OFFER\n"
+	      "/* A module that holds this file offers its services by being loaded. */\n",
+	      out);
 	emit_hook(out, arena, spec, "constructor", "dist_service_offer");
 	fputs("\n", out);
 	emit_hook(out, arena, spec, "destructor", "dist_service_withdraw");
+	fputs("#endif\n", out);
 }

@@ -6,7 +6,7 @@
 
 /* Gives the pointer away: the local is NULL afterwards. */
 #define DIST_TAKE(pointer) \
-	({ \
+	__extension__({ \
 		__typeof__(pointer) dist_taken_ = (pointer); \
 		(pointer) = NULL; \
 		dist_taken_; \
