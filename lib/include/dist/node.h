@@ -161,6 +161,12 @@ DIST_PUBLIC enum dist_err dist_node_drain(struct dist_node *node,
 DIST_PUBLIC bool dist_node_drain_asked(struct dist_node *node);
 
 /*
+ * A descriptor that is readable once a DRAIN came in, and stays so: for the poll() of a
+ * daemon's main. It is the node's, not to be read or closed, until dist_node_stop().
+ */
+DIST_PUBLIC int dist_node_drain_fd(struct dist_node *node);
+
+/*
  * Drain if nobody did, end all connections and threads, free the node. Procedures that
  * run are waited for. Taken; NULL is nothing. Never from one of its own procedures.
  */
