@@ -271,22 +271,18 @@ dist_encoder_put(struct dist_encoder *encoder, xdrproc_t xdr, const void *value)
 /* --- Decoding ------------------------------------------------------------------------
  */
 
-/* The next @length bytes, which are read with that; NULL: there are less, or too deep.
+/* The next bytes, for the stream's functions, which may have come far down the stack.
  */
 static const uint8_t *
 decoder_bytes(XDR *xdrs, size_t length, const char *here)
 {
 	struct dist_decoder *decoder = (struct dist_decoder *)xdrs;
-	const uint8_t *bytes = decoder->at;
 
 	if (stack_is_deep(decoder->stack_start, here)) {
 		decoder->too_deep = true;
 		return NULL;
 	}
-	if (length > (size_t)(decoder->end - bytes))
-		return NULL;
-	decoder->at = bytes + length;
-	return bytes;
+	return dist_decoder_take(decoder, length);
 }
 
 /* Not sign-extended: so do libtirpc's streams, and IXDR_GET_LONG. */
@@ -373,6 +369,8 @@ dist_decoder_init(struct dist_decoder *decoder, struct dist_bytes record, size_t
 static enum dist_err
 decoder_error(const struct dist_decoder *decoder)
 {
+	if (decoder->no_memory)
+		return dist_error_set_plain(DIST_ENOMEM);
 	if (decoder->over_budget)
 		return dist_error_set(
 			DIST_EDECODE,
@@ -398,13 +396,33 @@ dist_decoder_get(struct dist_decoder *decoder, xdrproc_t xdr, void *value)
 {
 	XDR freeing = { .x_op = XDR_FREE };
 
-	decoder->over_budget = decoder->too_deep = false;
+	decoder->over_budget = decoder->no_memory = decoder->too_deep = false;
 	decoder->stack_start = STACK_HERE;
 	if (xdr(&decoder->xdr, value))
 		return DIST_OK;
 
 	xdr(&freeing, value);
 	return decoder_error(decoder);
+}
+
+void *
+dist_xdr_allocate(XDR *xdrs, size_t size)
+{
+	struct dist_decoder *decoder = dist_decoder_of(xdrs);
+	void *memory;
+
+	if (decoder && size > decoder->budget) {
+		decoder->over_budget = true;
+		return NULL;
+	}
+	memory = malloc(DIST_MAX(size, 1));
+	if (!decoder)
+		return memory;
+	if (memory)
+		decoder->budget -= size;
+	else
+		decoder->no_memory = true;
+	return memory;
 }
 
 /* Where memory is freed there is no stream: then not even x_ops is set. */

@@ -57,6 +57,7 @@ struct dist_decoder {
 	const uint8_t *start, *at, *end;
 	size_t budget; /* bytes that decoding may still allocate */
 	bool over_budget;
+	bool no_memory;
 	bool too_deep;
 	const char *stack_start;
 };
@@ -68,16 +69,60 @@ void dist_decoder_init(struct dist_decoder *decoder, struct dist_bytes record,
 /*
  * Decode into @value (zeroed before) by @xdr. On failure what was allocated is
  * xdr_free()d and @value is as before for pointers. DIST_EDECODE; the text says whether
- * the bytes did not fit, the budget was used up, or the nesting was too deep.
+ * the bytes did not fit, the budget was used up, or the nesting was too deep. DIST_ENOMEM.
  */
 enum dist_err dist_decoder_get(struct dist_decoder *decoder, xdrproc_t xdr, void *value)
 	DIST_MUST_CHECK;
+
+static inline size_t
+dist_decoder_left(const struct dist_decoder *decoder)
+{
+	return (size_t)(decoder->end - decoder->at);
+}
+
+/* The next @length bytes, which are read with that; NULL: there are less. */
+static inline const uint8_t *
+dist_decoder_take(struct dist_decoder *decoder, size_t length)
+{
+	const uint8_t *bytes = decoder->at;
+
+	if (length > dist_decoder_left(decoder))
+		return NULL;
+	decoder->at = bytes + length;
+	return bytes;
+}
 
 /* The larger of 1 MiB and 16 times the record: a valid record can decode to more. */
 static inline size_t
 dist_decoder_default_budget(size_t record_bytes)
 {
 	return record_bytes > (1u << 16) ? 16 * record_bytes : (size_t)1 << 20;
+}
+
+/*
+ * malloc() @size bytes for what is decoded from @xdrs, within its budget where it has one.
+ * NULL: over the budget, or no memory.
+ */
+void *dist_xdr_allocate(XDR *xdrs, size_t size);
+
+/* A word on any stream, ours or not. */
+static inline bool
+dist_xdr_get_word(XDR *xdrs, u_int *ret_word)
+{
+	long word;
+
+	if (!XDR_GETLONG(xdrs, &word))
+		return false;
+	*ret_word = (u_int)word;
+	return true;
+}
+
+static inline bool
+dist_xdr_put_word(XDR *xdrs, u_int word)
+{
+	long value = (long)word;
+
+	return XDR_PUTLONG(xdrs, &value);
 }
 
 /* The stream as ours; NULL when it is another's, or of the other direction. */

@@ -22,6 +22,8 @@ DIST_PUBLIC bool_t dist_xdr_array(XDR *xdrs, char **elements, u_int *n_elements,
 /* Section 4.12: as xdr_vector(3). */
 DIST_PUBLIC bool_t dist_xdr_vector(XDR *xdrs, char *elements, u_int n_elements,
                                    u_int element_size, xdrproc_t xdr_element);
+/* Section 4.9: as xdr_opaque(3), which pads into a static variable: a data race. */
+DIST_PUBLIC bool_t dist_xdr_opaque(XDR *xdrs, char *bytes, u_int n_bytes);
 /* Section 4.10: as xdr_bytes(3). */
 DIST_PUBLIC bool_t dist_xdr_bytes(XDR *xdrs, char **bytes, u_int *n_bytes,
                                   u_int max_bytes);
@@ -41,6 +43,7 @@ DIST_END_DECLS
 #ifndef DIST_XDR_NO_MAPPING
 #define xdr_array dist_xdr_array
 #define xdr_vector dist_xdr_vector
+#define xdr_opaque dist_xdr_opaque
 #define xdr_bytes dist_xdr_bytes
 #define xdr_string dist_xdr_string
 #define xdr_wrapstring dist_xdr_wrapstring
