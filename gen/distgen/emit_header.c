@@ -7,7 +7,8 @@
 
 /* One procedure's answer for later. */
 static void
-emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec_procedure *procedure,
+emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
+           const struct dist_spec_procedure *procedure,
            const struct dist_spec_version *version)
 {
 	const struct dist_spec_type *type = &procedure->result.type;
@@ -25,11 +26,12 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec_procedure
 		fprintf(out,
 		        "extern enum dist_err %s_reply(struct dist_deferred *, "
 		        "const %s *);\n",
-		        name, dist_name_of_c_type(arena, type));
+		        name, dist_name_of_result(arena, spec, type));
 }
 
 static void
-emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec_definition *program,
+emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
+             const struct dist_spec_definition *program,
              const struct dist_spec_version *version)
 {
 	const struct dist_spec_procedure *procedure;
@@ -41,7 +43,7 @@ emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec_definit
 	fprintf(out, "extern const struct dist_service %s_service;\n", name);
 	fputs("\n/* Answers given later, see dist_request_defer(). */\n", out);
 	for (procedure = version->procedures; procedure; procedure = procedure->next)
-		emit_reply(out, arena, procedure, version);
+		emit_reply(out, arena, spec, procedure, version);
 }
 
 void
@@ -61,7 +63,7 @@ dist_emit_declarations(FILE *out, struct dist_arena *arena, const struct dist_sp
 	      out);
 	for (def = spec->definitions; def; def = def->next) {
 		for (version = def->versions; version; version = version->next)
-			emit_version(out, arena, def, version);
+			emit_version(out, arena, spec, def, version);
 	}
 	fputs("\n"
 	      "#ifdef __cplusplus\n"

@@ -54,7 +54,8 @@ emit_freeresult(FILE *out, const char *name)
 }
 
 static void
-emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec_procedure *procedure,
+emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
+           const struct dist_spec_procedure *procedure,
            const struct dist_spec_version *version)
 {
 	const struct dist_spec_type *type = &procedure->result.type;
@@ -76,7 +77,7 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec_procedure
 	if (type->kind == DIST_SPEC_STRING)
 		fputs("char *const *dist_result)\n", out);
 	else
-		fprintf(out, "const %s *dist_result)\n", dist_name_of_c_type(arena, type));
+		fprintf(out, "const %s *dist_result)\n", dist_name_of_result(arena, spec, type));
 	fprintf(out,
 	        "{\n"
 	        "\treturn dist_deferred_reply(dist_deferred, (xdrproc_t)%s, dist_result);\n"
@@ -86,7 +87,8 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec_procedure
 }
 
 static void
-emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec_definition *program,
+emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
+             const struct dist_spec_definition *program,
              const struct dist_spec_version *version)
 {
 	const struct dist_spec_procedure *procedure;
@@ -96,7 +98,7 @@ emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec_definit
 	      out);
 	emit_freeresult(out, version_name(arena, program, version));
 	for (procedure = version->procedures; procedure; procedure = procedure->next)
-		emit_reply(out, arena, procedure, version);
+		emit_reply(out, arena, spec, procedure, version);
 }
 
 /* Call @function for each service, in a constructor or a destructor. */
@@ -151,7 +153,7 @@ dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *s
 		return;
 	for (def = spec->definitions; def; def = def->next) {
 		for (version = def->versions; version; version = version->next)
-			emit_version(out, arena, def, version);
+			emit_version(out, arena, spec, def, version);
 	}
 	fputs("#ifndef DIST_NO_OFFER\n"
 	      "/* A module that holds this file offers its services by being loaded. */\n",

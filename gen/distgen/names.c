@@ -52,6 +52,15 @@ dist_name_of_c_type(struct dist_arena *arena, const struct dist_spec_type *type)
 }
 
 const char *
+dist_name_of_result(struct dist_arena *arena, const struct dist_spec *spec,
+                    const struct dist_spec_type *type)
+{
+	const struct dist_spec_declaration *array = dist_spec_fixed_array(spec, type);
+
+	return dist_name_of_c_type(arena, array ? &array->type : type);
+}
+
+const char *
 dist_name_of_xdr(struct dist_arena *arena, const struct dist_spec_type *type)
 {
 	if (type->kind != DIST_SPEC_NAMED)

@@ -152,7 +152,7 @@ dist_spec_parse(struct dist_spec *spec, struct dist_diag *diag, const char *text
 	struct dist_parser parser = { .spec = spec };
 	struct dist_spec_definition **tail = &spec->definitions;
 
-	dist_scan_init(&parser.scan, &spec->arena, diag, spec->file, text, length);
+	dist_scan_init(&parser.scan, spec, diag, text, length);
 	dist_parser_take(&parser);
 	while (parser.token.kind != DIST_TOKEN_END) {
 		struct dist_spec_definition *def =

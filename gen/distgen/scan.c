@@ -19,16 +19,17 @@ static const char *const keywords[] = {
 };
 
 void
-dist_scan_init(struct dist_scan *scan, struct dist_arena *arena, struct dist_diag *diag,
-               const char *file, const char *text, size_t length)
+dist_scan_init(struct dist_scan *scan, struct dist_spec *spec, struct dist_diag *diag,
+               const char *text, size_t length)
 {
 	*scan = (struct dist_scan){
-		.arena = arena,
+		.spec = spec,
 		.diag = diag,
+		.passthrough_tail = &spec->passthroughs,
 		.at = text,
 		.end = text + length,
 		.line_start = true,
-		.where = { file, 1 },
+		.where = { spec->file, 1 },
 	};
 }
 
@@ -78,9 +79,24 @@ scan_marker(struct dist_scan *scan)
 	}
 	for (file = ++at; at < end && *at != '"'; at++)
 		;
-	scan->where.file = dist_arena_copy(scan->arena, file, (size_t)(at - file));
+	scan->where.file = dist_arena_copy(&scan->spec->arena, file, (size_t)(at - file));
 	scan->where.line = line;
 	scan->at = end < scan->end ? end + 1 : end;
+}
+
+static void
+scan_passthrough(struct dist_scan *scan)
+{
+	const char *end = scan_line_end(scan);
+	struct dist_arena *arena = &scan->spec->arena;
+	struct dist_spec_passthrough *line = dist_arena_alloc(arena, sizeof(*line));
+
+	line->where = scan->where;
+	line->text = dist_arena_copy(arena, scan->at + 1, (size_t)(end - scan->at) - 1);
+	*scan->passthrough_tail = line;
+	scan->passthrough_tail = &line->next;
+	scan->at = end < scan->end ? end + 1 : end;
+	scan->where.line++;
 }
 
 /* At the start of a line that is in no comment: markers and % lines, as many as come. */
@@ -99,8 +115,7 @@ scan_line_starts(struct dist_scan *scan)
 		} else if (*scan->at == '#') {
 			scan_marker(scan);
 		} else if (*scan->at == '%') {
-			scan->at = end < scan->end ? end + 1 : end;
-			scan->where.line++;
+			scan_passthrough(scan);
 		} else {
 			scan->line_start = false;
 		}
@@ -161,7 +176,7 @@ scan_token(struct dist_scan *scan, enum dist_token_kind kind, size_t length)
 {
 	struct dist_token token = {
 		.kind = kind,
-		.text = dist_arena_copy(scan->arena, scan->at, length),
+		.text = dist_arena_copy(&scan->spec->arena, scan->at, length),
 		.where = scan->where,
 	};
 

@@ -1,9 +1,9 @@
 /*
  * From preprocessed text to tokens.
  *
- * Line markers ("# 12 \"file\"") set the place of what follows; lines that begin with %
- * are for the C compiler and are skipped, and so are comments, which the preprocessor
- * leaves in so that % lines keep theirs.
+ * Line markers ("# 12 \"file\"") set the place of what follows. Lines that begin with %
+ * are for the C compiler, and are only kept. Comments are skipped; the preprocessor leaves
+ * them in so that % lines keep theirs.
  */
 #ifndef DISTGEN_SCAN_H
 #define DISTGEN_SCAN_H
@@ -27,8 +27,9 @@ struct dist_token {
 };
 
 struct dist_scan {
-	struct dist_arena *arena;
+	struct dist_spec *spec; /* its arena, and its % lines */
 	struct dist_diag *diag;
+	struct dist_spec_passthrough **passthrough_tail;
 	const char *at, *end;
 	bool line_start; /* nothing but a newline is before @at */
 	bool failed;     /* an error was told: only DIST_TOKEN_END follows */
@@ -36,9 +37,8 @@ struct dist_scan {
 };
 
 /* @text is borrowed for as long as the scan. */
-void dist_scan_init(struct dist_scan *scan, struct dist_arena *arena,
-                    struct dist_diag *diag, const char *file, const char *text,
-                    size_t length);
+void dist_scan_init(struct dist_scan *scan, struct dist_spec *spec,
+                    struct dist_diag *diag, const char *text, size_t length);
 
 struct dist_token dist_scan_next(struct dist_scan *scan);
 

@@ -1,6 +1,7 @@
 /* Look-ups in the tree; resolve.c has the values behind names. */
 #include "spec.h"
 
+#include <ctype.h>
 #include <string.h>
 
 void
@@ -27,6 +28,65 @@ dist_spec_find_type(const struct dist_spec *spec, const char *name)
 			return def;
 	}
 	return NULL;
+}
+
+const struct dist_spec_declaration *
+dist_spec_fixed_array(const struct dist_spec *spec, const struct dist_spec_type *type)
+{
+	/* A chain of typedefs that is longer than this is a circle. */
+	for (unsigned depth = 0; depth < 100 && type->kind == DIST_SPEC_NAMED; depth++) {
+		const struct dist_spec_definition *def = dist_spec_find_type(spec, type->name);
+
+		if (!def || def->kind != DIST_SPEC_TYPEDEF)
+			return NULL;
+		if (def->members->shape == DIST_SPEC_FIXED)
+			return def->members;
+		if (def->members->shape != DIST_SPEC_PLAIN)
+			return NULL;
+		type = &def->members->type;
+	}
+	return NULL;
+}
+
+static bool
+is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+bool
+dist_spec_passes_through(const struct dist_spec *spec, const char *name)
+{
+	const struct dist_spec_passthrough *line;
+	size_t length = strlen(name);
+
+	for (line = spec->passthroughs; line; line = line->next) {
+		const char *at = line->text;
+
+		for (; (at = strstr(at, name)); at += length) {
+			if ((at == line->text || !is_name_char(at[-1])) &&
+			    !is_name_char(at[length]))
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+dist_spec_each_declaration(const struct dist_spec_definition *def,
+                           dist_spec_declaration_fn *fn, void *arg)
+{
+	const struct dist_spec_declaration *decl;
+	const struct dist_spec_case *one;
+
+	for (decl = def->members; decl; decl = decl->next)
+		fn(decl, arg);
+	if (def->discriminant)
+		fn(def->discriminant, arg);
+	for (one = def->cases; one; one = one->next) {
+		if (one->arm && one->arm->name)
+			fn(one->arm, arg);
+	}
 }
 
 bool

@@ -134,10 +134,18 @@ struct dist_spec_definition {
 	struct dist_spec_version *versions;        /* a program's */
 };
 
+/* A line that goes to the C compiler as it is: what follows its %. */
+struct dist_spec_passthrough {
+	struct dist_spec_passthrough *next;
+	struct dist_spec_where where;
+	const char *text;
+};
+
 struct dist_spec {
 	struct dist_arena arena;
 	const char *file; /* as the user named it */
 	struct dist_spec_definition *definitions;
+	struct dist_spec_passthrough *passthroughs;
 };
 
 void dist_spec_init(struct dist_spec *spec, const char *file);
@@ -150,9 +158,24 @@ void dist_spec_fini(struct dist_spec *spec);
  */
 void dist_spec_resolve(struct dist_spec *spec);
 
-/* The type that @name stands for; NULL: not defined in this .x. */
+/* The type that @name stands for: the first one so called. NULL: it is not in this .x. */
 struct dist_spec_definition *dist_spec_find_type(const struct dist_spec *spec,
                                                  const char *name);
+
+/*
+ * The array of fixed length that @type is, a typedef of one, or a typedef of that; NULL:
+ * it is none. C hands such a type around as a pointer to its first element.
+ */
+const struct dist_spec_declaration *
+dist_spec_fixed_array(const struct dist_spec *spec, const struct dist_spec_type *type);
+
+/* Whether some % line has @name in it as a word: C may define it there. */
+bool dist_spec_passes_through(const struct dist_spec *spec, const char *name);
+
+/* Each member, discriminant and arm of a definition; a typedef's declaration. */
+typedef void dist_spec_declaration_fn(const struct dist_spec_declaration *decl, void *arg);
+void dist_spec_each_declaration(const struct dist_spec_definition *def,
+                                dist_spec_declaration_fn *fn, void *arg);
 
 /* Whether both are known and equal, or written alike. */
 bool dist_spec_value_equal(const struct dist_spec_value *a,
