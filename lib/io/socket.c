@@ -45,8 +45,7 @@ socket_new(int family)
 	return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 }
 
-/* --- Connecting ----------------------------------------------------------------------
- */
+/* --- Connecting ------------------------------------------------------------------ */
 
 static enum dist_err
 connect_error(int why, const struct dist_sockaddr *address)
@@ -139,8 +138,7 @@ dist_socket_is_dead(int fd)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-/* --- Listening -----------------------------------------------------------------------
- */
+/* --- Listening ------------------------------------------------------------------- */
 
 /* -errno, or the descriptor of a socket that listens on @address. */
 static int

@@ -18,8 +18,7 @@
 /* What an error quotes of a text that may be long. */
 #define QUOTED(length) ((int)DIST_MIN(length, (size_t)80))
 
-/* --- HOST:PORT -----------------------------------------------------------------------
- */
+/* --- HOST:PORT ------------------------------------------------------------------- */
 
 /* A port of decimal digits, 0 to 65535; -1 when it is none. */
 static int
@@ -162,8 +161,7 @@ dist_hostport_parse_list(const char *text, struct dist_hostport **ret_list,
 	return DIST_OK;
 }
 
-/* --- Addresses -----------------------------------------------------------------------
- */
+/* --- Addresses ------------------------------------------------------------------- */
 
 /* IPv6, with a scope or without; the system's own parser knows the names of scopes. */
 static bool
@@ -288,8 +286,7 @@ dist_sockaddr_unmap(struct dist_sockaddr *address)
 	*address = plain;
 }
 
-/* --- Universal addresses (RFC 5665 section 5.2.3.3) ----------------------------------
- */
+/* --- Universal addresses (RFC 5665 section 5.2.3.3) ------------------------------ */
 
 const char *
 dist_sockaddr_netid(const struct dist_sockaddr *address)

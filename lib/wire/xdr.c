@@ -83,8 +83,7 @@ destroy_nothing(XDR *xdrs)
 	(void)xdrs;
 }
 
-/* --- Encoding ------------------------------------------------------------------------
- */
+/* --- Encoding -------------------------------------------------------------------- */
 
 static bool
 encoder_grow(struct dist_encoder *encoder, size_t needed)
@@ -268,8 +267,7 @@ dist_encoder_put(struct dist_encoder *encoder, xdrproc_t xdr, const void *value)
 	return err;
 }
 
-/* --- Decoding ------------------------------------------------------------------------
- */
+/* --- Decoding -------------------------------------------------------------------- */
 
 /* The next bytes, for the stream's functions, which may have come far down the stack.
  */

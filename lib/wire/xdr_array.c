@@ -66,8 +66,7 @@ array_of(u_int size, xdrproc_t xdr)
 	return array;
 }
 
-/* --- Elements ------------------------------------------------------------------------
- */
+/* --- Elements -------------------------------------------------------------------- */
 
 static bool
 each_element(XDR *xdrs, const struct array *array, char *elements, size_t n)
@@ -145,8 +144,7 @@ elements_convert(XDR *xdrs, const struct array *array, char *elements, size_t n)
 	return each_element(xdrs, array, elements, n);
 }
 
-/* --- Arrays --------------------------------------------------------------------------
- */
+/* --- Arrays ---------------------------------------------------------------------- */
 
 /* The bound of the type, and libtirpc's: an array's bytes are counted by an unsigned.
  */

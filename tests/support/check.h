@@ -37,8 +37,9 @@ check_err(enum dist_err err, enum dist_err expected, const char *expression,
 /* Bytes of a struct dist_bytes against a string literal, NUL not counted. */
 #define assert_bytes_equal(bytes, literal) \
 	do { \
-		assert_int_equal((bytes).length, sizeof(literal) - 1); \
-		assert_memory_equal((bytes).data, literal, sizeof(literal) - 1); \
+		__typeof__(bytes) check_bytes_ = (bytes); \
+		assert_int_equal(check_bytes_.length, sizeof(literal) - 1); \
+		assert_memory_equal(check_bytes_.data, literal, sizeof(literal) - 1); \
 	} while (0)
 
 /* Descriptors open in this process. */

@@ -1,0 +1,474 @@
+#include "wire/record.h"
+
+#include "base/cleanup.h"
+#include "support/check.h"
+
+#include <stdlib.h>
+
+static void
+feed(struct dist_record_reader *reader, const void *data, size_t length)
+{
+	assert_ok(dist_record_reader_feed(reader, data, length));
+}
+
+/* The next record, which must be there. */
+static struct dist_bytes
+next(struct dist_record_reader *reader)
+{
+	struct dist_bytes record = { 0 };
+	bool have = false;
+
+	assert_ok(dist_record_reader_next(reader, &record, &have));
+	assert_true(have);
+	return record;
+}
+
+static void
+assert_none(struct dist_record_reader *reader)
+{
+	struct dist_bytes record;
+	bool have = true;
+
+	assert_ok(dist_record_reader_next(reader, &record, &have));
+	assert_false(have);
+}
+
+static void
+feed_mark(struct dist_record_reader *reader, uint32_t mark)
+{
+	uint8_t wire[4];
+
+	dist_store_be32(wire, mark);
+	feed(reader, wire, sizeof(wire));
+}
+
+/* A fragment of @length bytes, each of them @byte. */
+static void
+feed_fragment(struct dist_record_reader *reader, bool last, size_t length, uint8_t byte)
+{
+	uint8_t *body = malloc(length + 1);
+
+	assert_non_null(body);
+	memset(body, byte, length);
+	feed_mark(reader, (last ? DIST_RECORD_LAST : 0) | (uint32_t)length);
+	feed(reader, body, length);
+	free(body);
+}
+
+static void
+assert_filled(struct dist_bytes record, size_t length, uint8_t byte)
+{
+	assert_int_equal(record.length, length);
+	for (size_t i = 0; i < length; i++)
+		assert_int_equal(record.data[i], byte);
+}
+
+/* TCP keeps no message bounds: a record cut at any byte must come out whole. */
+static void
+test_record_survives_a_cut_at_every_byte(void **state)
+{
+	/* "abcd" in two fragments, RFC 5531 section 11. */
+	static const uint8_t wire[] = { 0, 0, 0, 2, 'a', 'b', 0x80, 0, 0, 2, 'c', 'd' };
+
+	(void)state;
+	for (size_t cut = 0; cut < sizeof(wire); cut++) {
+		DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+
+		dist_record_reader_init(&reader, 64);
+		feed(&reader, wire, cut);
+		assert_none(&reader);
+		assert_int_equal(dist_record_reader_partial(&reader), cut > 0);
+		feed(&reader, wire + cut, sizeof(wire) - cut);
+		assert_bytes_equal(next(&reader), "abcd");
+		assert_false(dist_record_reader_partial(&reader));
+		assert_none(&reader);
+	}
+}
+
+/* The same, a byte at a time, and settled after each: nothing is lost by giving memory
+ * back in the middle of a mark or a fragment. */
+static void
+test_record_survives_settling_after_every_byte(void **state)
+{
+	static const uint8_t wire[] = { 0, 0,    0, 2, 'a', 'b', 0,   0,  0,
+		                        0, 0x80, 0, 0, 3,   'c', 'd', 'e' };
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t lent[4096];
+
+	(void)state;
+	dist_record_reader_init(&reader, 64);
+	for (size_t i = 0; i < sizeof(wire); i++) {
+		assert_none(&reader);
+		assert_ok(dist_record_reader_settle(&reader));
+		dist_record_reader_lend(&reader, lent, sizeof(lent));
+		feed(&reader, wire + i, 1);
+	}
+	assert_bytes_equal(next(&reader), "abcde");
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_null(reader.buffer);
+}
+
+static void
+test_many_records_come_out_of_one_read_in_order(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1024);
+	for (unsigned i = 0; i < 300; i++)
+		feed_fragment(&reader, true, i, (uint8_t)i);
+	for (unsigned i = 0; i < 300; i++)
+		assert_filled(next(&reader), i, (uint8_t)i);
+	assert_none(&reader);
+	assert_false(dist_record_reader_partial(&reader));
+}
+
+static void
+test_a_record_of_one_fragment_is_not_copied(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t *space;
+	size_t length;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1024);
+	assert_ok(dist_record_reader_space(&reader, &space, &length));
+	memcpy(space,
+	       "\x80\0\0\x04"
+	       "abcd",
+	       8);
+	dist_record_reader_filled(&reader, 8);
+	assert_ptr_equal(next(&reader).data, space + 4);
+}
+
+static void
+test_fragments_of_all_sizes_are_joined(void **state)
+{
+	static const size_t sizes[] = { 1, 2, 3, 5, 100, 4096, 8999, 65536, 100000 };
+
+	(void)state;
+	for (size_t i = 0; i < DIST_ARRAY_SIZE(sizes); i++) {
+		DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+		size_t n = 300000 / sizes[i] < 2000 ? 300000 / sizes[i] : 2000;
+
+		dist_record_reader_init(&reader, 1 << 20);
+		/* Something before it, so that the record does not begin at the front.
+		 */
+		feed_fragment(&reader, true, 7, 'x');
+		assert_filled(next(&reader), 7, 'x');
+		for (size_t k = 0; k < n; k++) {
+			feed_fragment(&reader, k == n - 1, sizes[i], 'y');
+			if (k < n - 1)
+				assert_none(&reader);
+		}
+		feed_fragment(&reader, true, 3, 'z');
+		assert_filled(next(&reader), n * sizes[i], 'y');
+		assert_filled(next(&reader), 3, 'z');
+	}
+}
+
+static void
+test_a_record_at_the_limit_passes_and_one_past_it_does_not(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes record;
+	bool have;
+
+	(void)state;
+	dist_record_reader_init(&reader, 100);
+	feed_fragment(&reader, true, 100, 'a');
+	assert_filled(next(&reader), 100, 'a');
+	feed_fragment(&reader, false, 60, 'b');
+	feed_fragment(&reader, true, 40, 'b');
+	assert_filled(next(&reader), 100, 'b');
+
+	feed_fragment(&reader, false, 60, 'b');
+	assert_none(&reader);
+	feed_mark(&reader, DIST_RECORD_LAST | 41);
+	assert_err(dist_record_reader_next(&reader, &record, &have), DIST_ETOOBIG);
+}
+
+static void
+test_a_mark_over_the_limit_is_refused_before_its_bytes_come(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes record;
+	bool have;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_mark(&reader, 0xffffffff);
+	assert_err(dist_record_reader_next(&reader, &record, &have), DIST_ETOOBIG);
+}
+
+/* A mark may claim 100 MiB: what is taken follows what arrived. */
+static void
+test_memory_follows_what_arrived(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t *block = calloc(1, 10000);
+	size_t arrived = 4;
+
+	(void)state;
+	dist_record_reader_init(&reader, 128 << 20);
+	feed_mark(&reader, DIST_RECORD_LAST | 100 << 20);
+	for (int i = 0; i < 300; i++) {
+		assert_none(&reader);
+		feed(&reader, block, 10000);
+		arrived += 10000;
+		assert_true(reader.capacity <= DIST_MAX(4 * arrived, 65536));
+	}
+	free(block);
+}
+
+/* A record's length is known by then, so the last growth fits it. */
+static void
+test_a_large_record_is_read_into_memory_of_its_size(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	size_t length = 1050000, room, rest;
+	struct dist_bytes record;
+	uint8_t *space;
+	void *memory;
+
+	(void)state;
+	dist_record_reader_init(&reader, 128 << 20);
+	feed_mark(&reader, DIST_RECORD_LAST | (uint32_t)length);
+	for (rest = length; rest > 0; rest -= room) {
+		assert_none(&reader);
+		assert_ok(dist_record_reader_space(&reader, &space, &room));
+		room = DIST_MIN(room, rest);
+		memset(space, 'q', room);
+		dist_record_reader_filled(&reader, room);
+	}
+	record = next(&reader);
+	assert_true(reader.capacity < length + 16384);
+
+	/* And the memory changes hands as it is. */
+	assert_ok(dist_record_reader_take(&reader, record, &memory, &record));
+	assert_null(reader.buffer);
+	assert_filled(record, length, 'q');
+	free(memory);
+}
+
+static void
+test_empty_fragments_are_passed_over_but_not_for_ever(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes record;
+	bool have;
+
+	(void)state;
+	dist_record_reader_init(&reader, 100);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 16; i++)
+			feed_mark(&reader, 0);
+		assert_none(&reader);
+		assert_true(dist_record_reader_partial(&reader));
+		feed_fragment(&reader, true, 4, 'a');
+		assert_filled(next(&reader), 4, 'a');
+	}
+	for (int i = 0; i < 17; i++)
+		feed_mark(&reader, 0);
+	assert_err(dist_record_reader_next(&reader, &record, &have), DIST_EPROTO);
+}
+
+/* Some senders end each record with an empty last fragment. */
+static void
+test_an_empty_last_fragment_ends_a_record(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+
+	(void)state;
+	dist_record_reader_init(&reader, 100);
+	feed_fragment(&reader, false, 8, 'a');
+	assert_none(&reader);
+	feed_mark(&reader, DIST_RECORD_LAST);
+	assert_filled(next(&reader), 8, 'a');
+	feed_mark(&reader, DIST_RECORD_LAST);
+	assert_filled(next(&reader), 0, 'a');
+	assert_none(&reader);
+}
+
+static void
+test_a_lent_buffer_is_used_and_given_back(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t lent[8192];
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	dist_record_reader_lend(&reader, lent, sizeof(lent));
+	feed_fragment(&reader, true, 100, 'a');
+	assert_ptr_equal(next(&reader).data, lent + 4);
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_null(reader.buffer);
+
+	/* What is left over moves out of it. */
+	dist_record_reader_lend(&reader, lent, sizeof(lent));
+	feed_fragment(&reader, true, 100, 'b');
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	feed(&reader, "cc", 2);
+	assert_filled(next(&reader), 100, 'b');
+	assert_none(&reader);
+	assert_ok(dist_record_reader_settle(&reader));
+	memset(lent, 'x', sizeof(lent));
+	assert_non_null(reader.buffer);
+	assert_false(reader.lent);
+	feed(&reader, "cc", 2);
+	assert_filled(next(&reader), 4, 'c');
+}
+
+/* A reader that holds something keeps its own buffer. */
+static void
+test_lending_to_a_reader_that_holds_something_changes_nothing(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t lent[4096];
+
+	(void)state;
+	dist_record_reader_init(&reader, 100);
+	feed(&reader, "\x80\0\0", 3);
+	dist_record_reader_lend(&reader, lent, sizeof(lent));
+	assert_false(reader.lent);
+	feed(&reader, "\x04xxxx", 5);
+	assert_filled(next(&reader), 4, 'x');
+}
+
+static void
+test_a_record_larger_than_the_lent_buffer_moves_to_the_heap(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t lent[4096];
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	dist_record_reader_lend(&reader, lent, sizeof(lent));
+	feed_fragment(&reader, true, 500000, 'a');
+	assert_false(reader.lent);
+	assert_filled(next(&reader), 500000, 'a');
+}
+
+static void
+test_settling_gives_back_what_a_large_record_took(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 500000, 'a');
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	assert_filled(next(&reader), 500000, 'a');
+	assert_none(&reader);
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_true(reader.capacity <= 512);
+	feed(&reader, "bbbb", 4);
+	assert_filled(next(&reader), 4, 'b');
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_null(reader.buffer);
+}
+
+static void
+test_a_small_record_that_is_taken_is_copied(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes record;
+	void *memory;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 100, 'a');
+	feed_fragment(&reader, true, 100, 'b');
+	assert_ok(dist_record_reader_take(&reader, next(&reader), &memory, &record));
+	assert_filled(next(&reader), 100, 'b');
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_filled(record, 100, 'a');
+	free(memory);
+}
+
+/* What followed it in the buffer stays with the reader. */
+static void
+test_a_large_record_that_is_taken_leaves_the_rest(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes record;
+	void *memory;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 60000, 'a');
+	feed_fragment(&reader, true, 10, 'b');
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	assert_ok(dist_record_reader_take(&reader, next(&reader), &memory, &record));
+	assert_filled(next(&reader), 10, 'b');
+	assert_none(&reader);
+	feed(&reader, "cccc", 4);
+	assert_filled(next(&reader), 4, 'c');
+	assert_filled(record, 60000, 'a');
+	free(memory);
+}
+
+/* Any stream of valid records comes out the same however it is cut, whoever lends. */
+static void
+test_random_records_in_random_pieces(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	unsigned seed = 1, n_sent = 0, n_got = 0;
+	uint8_t lent[4096], *space, wire[70000];
+	size_t filled = 0, at = 0, room;
+	struct dist_bytes record;
+	bool have;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 17);
+	while (n_got < 500) {
+		if (at == filled) {
+			size_t length = rand_r(&seed) % 8 ? rand_r(&seed) % 200
+			                                  : rand_r(&seed) % 65000;
+
+			dist_record_mark(wire, length);
+			memset(wire + 4, (int)(n_sent++ & 0xff), length);
+			filled = length + 4;
+			at = 0;
+		}
+		if (rand_r(&seed) % 2)
+			dist_record_reader_lend(&reader, lent, sizeof(lent));
+		assert_ok(dist_record_reader_space(&reader, &space, &room));
+		room = DIST_MIN(room, filled - at);
+		if (rand_r(&seed) % 2 && room > 0)
+			room = 1 + (size_t)rand_r(&seed) % room;
+		memcpy(space, wire + at, room);
+		dist_record_reader_filled(&reader, room);
+		at += room;
+		for (;;) {
+			assert_ok(dist_record_reader_next(&reader, &record, &have));
+			if (!have)
+				break;
+			assert_filled(record, record.length, (uint8_t)n_got++);
+		}
+		assert_ok(dist_record_reader_settle(&reader));
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_record_survives_a_cut_at_every_byte),
+	cmocka_unit_test(test_record_survives_settling_after_every_byte),
+	cmocka_unit_test(test_many_records_come_out_of_one_read_in_order),
+	cmocka_unit_test(test_a_record_of_one_fragment_is_not_copied),
+	cmocka_unit_test(test_fragments_of_all_sizes_are_joined),
+	cmocka_unit_test(test_a_record_at_the_limit_passes_and_one_past_it_does_not),
+	cmocka_unit_test(test_a_mark_over_the_limit_is_refused_before_its_bytes_come),
+	cmocka_unit_test(test_memory_follows_what_arrived),
+	cmocka_unit_test(test_a_large_record_is_read_into_memory_of_its_size),
+	cmocka_unit_test(test_empty_fragments_are_passed_over_but_not_for_ever),
+	cmocka_unit_test(test_an_empty_last_fragment_ends_a_record),
+	cmocka_unit_test(test_a_lent_buffer_is_used_and_given_back),
+	cmocka_unit_test(test_lending_to_a_reader_that_holds_something_changes_nothing),
+	cmocka_unit_test(test_a_record_larger_than_the_lent_buffer_moves_to_the_heap),
+	cmocka_unit_test(test_settling_gives_back_what_a_large_record_took),
+	cmocka_unit_test(test_a_small_record_that_is_taken_is_copied),
+	cmocka_unit_test(test_a_large_record_that_is_taken_leaves_the_rest),
+	cmocka_unit_test(test_random_records_in_random_pieces),
+};
+
+CHECK_MAIN(tests)
