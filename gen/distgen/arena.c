@@ -1,4 +1,4 @@
-/* One malloc() for each piece, in a list: .x files are small, and ASan sees each edge. */
+/* One calloc() for each piece, in a list: .x files are small. */
 #include "arena.h"
 
 #include <stdarg.h>

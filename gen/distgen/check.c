@@ -34,9 +34,11 @@ dist_check_number_add(struct dist_check_numbers *numbers,
 		struct dist_check_number *items;
 
 		numbers->room = numbers->room ? 2 * numbers->room : 16;
-		items = dist_arena_alloc(&numbers->arena, numbers->room * sizeof(*items));
+		items = dist_arena_alloc(&numbers->arena,
+		                         numbers->room * sizeof(*items));
 		if (numbers->n_items)
-			memcpy(items, numbers->items, numbers->n_items * sizeof(*items));
+			memcpy(items, numbers->items,
+			       numbers->n_items * sizeof(*items));
 		numbers->items = items;
 	}
 	numbers->items[numbers->n_items++] = (struct dist_check_number){ value, where };
@@ -66,7 +68,7 @@ dist_spec_check(const struct dist_spec *spec, struct dist_diag *diag)
 {
 	dist_check_types(spec, diag);
 	dist_check_programs(spec, diag);
-	/* Numbers that are there twice make names that are there twice: tell it once. */
+	/* Numbers that are there twice make names that are so too: tell it once. */
 	if (diag->n_errors == 0)
 		dist_check_names(spec, diag);
 	if (diag->n_errors == 0)

@@ -1,6 +1,6 @@
 /*
- * What rpcgen would turn into wrong C, without a word or with a word about C that the user
- * did not write; and what bites later. The parser has taken care of the grammar.
+ * What rpcgen would turn into wrong C, without a word or with a word about C that the
+ * user did not write; and what bites later. The parser has taken care of the grammar.
  */
 #ifndef DISTGEN_CHECK_H
 #define DISTGEN_CHECK_H
@@ -16,13 +16,15 @@ void dist_check_programs(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_names(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_habits(const struct dist_spec *spec, struct dist_diag *diag);
 
+struct dist_check_number {
+	const struct dist_spec_value *value;
+	struct dist_spec_where where;
+};
+
 /* Numbers of which no two may be the same. */
 struct dist_check_numbers {
 	struct dist_arena arena;
-	struct dist_check_number {
-		const struct dist_spec_value *value;
-		struct dist_spec_where where;
-	} *items;
+	struct dist_check_number *items;
 	size_t n_items, room;
 };
 

@@ -15,10 +15,11 @@ static void
 warn_unbounded(const struct habits *habits, const struct dist_spec_declaration *decl)
 {
 	if (decl->shape == DIST_SPEC_VARIABLE && !decl->bound.text)
-		dist_diag_warning(habits->diag, decl->where,
-		                  "'%s' has no bound, so a peer chooses its size: write "
-		                  "%s<MAXIMUM>, or rely on the node's max_decode_bytes",
-		                  decl->name, decl->name);
+		dist_diag_warning(
+			habits->diag, decl->where,
+			"'%s' has no bound, so a peer chooses its size: write "
+			"%s<MAXIMUM>, or rely on the node's max_decode_bytes",
+			decl->name, decl->name);
 }
 
 /* With no % line that could bring it in, a type is here or in libtirpc's xdr.h. */
@@ -26,11 +27,12 @@ static void
 warn_unknown(const struct habits *habits, const struct dist_spec_declaration *decl)
 {
 	static const char *const known[] = {
-		"bool_t",   "char",     "des_block", "enum_t",   "int16_t",  "int32_t",
-		"int64_t",  "int8_t",   "longlong_t", "netobj",  "quad_t",   "rpcproc_t",
-		"rpcprog_t", "rpcvers_t", "u_char",  "u_hyper",  "u_int",    "u_int16_t",
-		"u_int32_t", "u_int64_t", "u_int8_t", "u_long",  "u_longlong_t", "u_quad_t",
-		"u_short",  "uint16_t", "uint32_t",  "uint64_t", "uint8_t",
+		"bool_t",   "char",      "des_block",    "enum_t",     "int16_t",
+		"int32_t",  "int64_t",   "int8_t",       "longlong_t", "netobj",
+		"quad_t",   "rpcproc_t", "rpcprog_t",    "rpcvers_t",  "u_char",
+		"u_hyper",  "u_int",     "u_int16_t",    "u_int32_t",  "u_int64_t",
+		"u_int8_t", "u_long",    "u_longlong_t", "u_quad_t",   "u_short",
+		"uint16_t", "uint32_t",  "uint64_t",     "uint8_t",
 	};
 
 	if (decl->type.kind != DIST_SPEC_NAMED || habits->spec->passthroughs ||
@@ -40,10 +42,11 @@ warn_unknown(const struct habits *habits, const struct dist_spec_declaration *de
 		if (strcmp(known[i], decl->type.name) == 0)
 			return;
 	}
-	dist_diag_warning(habits->diag, decl->where,
-	                  "the type '%s' is not defined in this file, and no %% line brings "
-	                  "it in",
-	                  decl->type.name);
+	dist_diag_warning(
+		habits->diag, decl->where,
+		"the type '%s' is not defined in this file, and no %% line brings "
+		"it in",
+		decl->type.name);
 }
 
 static void
@@ -109,11 +112,12 @@ warn_recursion(const struct dist_spec_declaration *decl, void *arg)
 	if (decl->shape != DIST_SPEC_OPTIONAL && decl->shape != DIST_SPEC_VARIABLE)
 		return;
 	if (leads_to_itself(habits, decl))
-		dist_diag_warning(habits->diag, decl->where,
-		                  "'%s' leads back to '%s': XDR calls itself for each step, so "
-		                  "a long chain is refused or overflows the stack; an array "
-		                  "has no such limit",
-		                  decl->name, habits->def->name);
+		dist_diag_warning(
+			habits->diag, decl->where,
+			"'%s' leads back to '%s': XDR calls itself for each step, so "
+			"a long chain is refused or overflows the stack; an array "
+			"has no such limit",
+			decl->name, habits->def->name);
 }
 
 /* "SUM" is a macro wherever the header is included; "ARITH_SUM" harms nobody. */
@@ -121,10 +125,11 @@ static void
 warn_short(const struct habits *habits, struct dist_spec_where where, const char *name)
 {
 	if (!strchr(name, '_') && strlen(name) < 8)
-		dist_diag_warning(habits->diag, where,
-		                  "'%s' becomes a macro in all files that include the header: "
-		                  "give it a prefix",
-		                  name);
+		dist_diag_warning(
+			habits->diag, where,
+			"'%s' becomes a macro in all files that include the header: "
+			"give it a prefix",
+			name);
 }
 
 static void
@@ -134,18 +139,20 @@ warn_procedure(const struct habits *habits, const struct dist_spec_procedure *pr
 
 	warn_short(habits, procedure->where, procedure->name);
 	if (arg && !arg->next && arg->type.kind == DIST_SPEC_STRING && arg->bound.text)
-		dist_diag_warning(habits->diag, arg->where,
-		                  "rpcgen drops the bound of a string that is the only "
-		                  "argument: give the string a name by typedef, and use that");
+		dist_diag_warning(
+			habits->diag, arg->where,
+			"rpcgen drops the bound of a string that is the only "
+			"argument: give the string a name by typedef, and use that");
 	for (; arg; arg = arg->next)
 		warn_unknown(habits, arg);
 	warn_unknown(habits, &procedure->result);
 	if (procedure->number.known && !procedure->number.magnitude &&
 	    (procedure->arguments || procedure->result.type.kind != DIST_SPEC_VOID))
-		dist_diag_warning(habits->diag, procedure->where,
-		                  "procedure 0 is called by programs that only ask whether the "
-		                  "server lives, without arguments or result: take another "
-		                  "number");
+		dist_diag_warning(
+			habits->diag, procedure->where,
+			"procedure 0 is called by programs that only ask whether the "
+			"server lives, without arguments or result: take another "
+			"number");
 }
 
 static void
@@ -156,10 +163,11 @@ warn_version(const struct habits *habits, const struct dist_spec_version *versio
 
 	warn_short(habits, version->where, version->name);
 	if (c < '0' || c > '9')
-		dist_diag_warning(habits->diag, version->where,
-		                  "the version's number is a name, so rpcgen's functions are "
-		                  "called ..._%s: write the number",
-		                  version->number.text);
+		dist_diag_warning(
+			habits->diag, version->where,
+			"the version's number is a name, so rpcgen's functions are "
+			"called ..._%s: write the number",
+			version->number.text);
 	for (procedure = version->procedures; procedure; procedure = procedure->next)
 		warn_procedure(habits, procedure);
 }
@@ -170,7 +178,8 @@ dist_check_habits(const struct dist_spec *spec, struct dist_diag *diag)
 	struct habits habits = { .spec = spec, .diag = diag };
 	const struct dist_spec_version *version;
 
-	for (habits.def = spec->definitions; habits.def; habits.def = habits.def->next) {
+	for (habits.def = spec->definitions; habits.def;
+	     habits.def = habits.def->next) {
 		dist_spec_each_declaration(habits.def, warn_declaration, &habits);
 		dist_spec_each_declaration(habits.def, warn_recursion, &habits);
 		if (habits.def->kind == DIST_SPEC_PROGRAM)

@@ -24,9 +24,9 @@ struct name {
 	enum name_kind kind;
 	const char *what; /* "the constant", to be followed by nothing */
 	struct dist_spec_where where;
-	const char *value;                   /* a macro's, as written */
+	const char *value;                    /* a macro's, as written */
 	const struct dist_spec_value *number; /* and as a number; NULL: a string */
-	unsigned scope;                      /* a member's */
+	unsigned scope;                       /* a member's */
 	size_t order;
 	const struct name *clash; /* the one that has this name already */
 };
@@ -101,22 +101,26 @@ static void
 add_foreign(struct names *names)
 {
 	static const char *const words[] = {
-		"FALSE",    "NULL",     "TRUE",     "auto",     "break",   "continue",
-		"do",       "else",     "extern",   "for",      "goto",    "if",
-		"inline",   "register", "restrict", "return",   "signed",  "sizeof",
-		"static",   "volatile", "while",    "asm",      "typeof",  "EOF",
+		"FALSE",  "NULL",     "TRUE",     "auto",   "break",  "continue",
+		"do",     "else",     "extern",   "for",    "goto",   "if",
+		"inline", "register", "restrict", "return", "signed", "sizeof",
+		"static", "volatile", "while",    "asm",    "typeof", "EOF",
 	};
 	static const char *const locals[] = {
-		"TIMEOUT", "_xdr_argument", "_xdr_result", "arg1", "argp", "argument",
-		"buf", "clnt", "clnt_res", "local", "objp", "result", "retval", "rqstp",
-		"transp", "xdrs",
+		"TIMEOUT", "_xdr_argument", "_xdr_result", "arg1",  "argp", "argument",
+		"buf",     "clnt",          "clnt_res",    "local", "objp", "result",
+		"retval",  "rqstp",         "transp",      "xdrs",
 	};
 	static const char *const ours[] = {
-		"dist_deferred", "dist_err", "dist_procedure", "dist_service",
+		"dist_deferred",
+		"dist_err",
+		"dist_procedure",
+		"dist_service",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		names_add(names, (struct name){ .text = words[i], .kind = NAME_RESERVED });
+		names_add(names,
+		          (struct name){ .text = words[i], .kind = NAME_RESERVED });
 	for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++)
 		add_member(names, (struct dist_spec_where){ NULL, 0 }, locals[i],
 		           "a variable in rpcgen's C");
@@ -161,7 +165,8 @@ add_arguments(struct names *names, const struct dist_spec_procedure *procedure)
 	add_member(names, procedure->where, "clnt", "a variable in rpcgen's stub");
 	add_member(names, procedure->where, "clnt_res", "a variable in rpcgen's stub");
 	if (procedure->arguments && procedure->arguments->next)
-		add_member(names, procedure->where, "arg", "a variable in rpcgen's stub");
+		add_member(names, procedure->where, "arg",
+		           "a variable in rpcgen's stub");
 	for (arg = procedure->arguments; arg; arg = arg->next) {
 		n++;
 		add_member(names, arg->where,
@@ -234,13 +239,14 @@ add_definition(struct names *names, const struct dist_spec_definition *def)
 
 	switch (def->kind) {
 	case DIST_SPEC_CONST:
-		names_add(names, (struct name){
-					 .text = def->name,
-					 .kind = NAME_MACRO,
-					 .what = "a constant",
-					 .where = def->where,
-					 .value = def->string ? def->string : def->value.text,
-					 .number = def->string ? NULL : &def->value });
+		names_add(names,
+		          (struct name){ .text = def->name,
+		                         .kind = NAME_MACRO,
+		                         .what = "a constant",
+		                         .where = def->where,
+		                         .value = def->string ? def->string
+		                                              : def->value.text,
+		                         .number = def->string ? NULL : &def->value });
 		break;
 	case DIST_SPEC_PROGRAM:
 		add_macro(names, def->where, def->name, "a program", &def->value);
@@ -312,7 +318,8 @@ place_of(struct names *names, const struct name *there, const struct name *here)
 	if (!there->where.file)
 		return "";
 	if (strcmp(there->where.file, here->where.file) == 0)
-		return dist_arena_printf(&names->arena, " in line %u", there->where.line);
+		return dist_arena_printf(&names->arena, " in line %u",
+		                         there->where.line);
 	return dist_arena_printf(&names->arena, " in %s:%u", there->where.file,
 	                         there->where.line);
 }
@@ -328,17 +335,18 @@ tell_clash(struct names *names, const struct name *name)
 
 	if (first->kind == NAME_RESERVED)
 		dist_diag_error(names->diag, name->where,
-		                "'%s', %s, is a word of C: give it another name", name->text,
-		                name->what);
+		                "'%s', %s, is a word of C: give it another name",
+		                name->text, name->what);
 	else if (name->kind == NAME_MACRO && first->kind == NAME_MACRO)
-		dist_diag_error(names->diag, name->where,
-		                "'%s', %s, is %s here and %s%s, but rpcgen's C would have "
-		                "one number for both: give it another name",
-		                name->text, name->what, name->value, first->value, there);
+		dist_diag_error(
+			names->diag, name->where,
+			"'%s', %s, is %s here and %s%s, but rpcgen's C would have "
+			"one number for both: give it another name",
+			name->text, name->what, name->value, first->value, there);
 	else
 		dist_diag_error(names->diag, name->where,
-		                "'%s', %s, is also %s%s%s: give it another name", name->text,
-		                name->what, first->what, there, macro);
+		                "'%s', %s, is also %s%s%s: give it another name",
+		                name->text, name->what, first->what, there, macro);
 }
 
 /* One error for a line: a procedure's name is in half a dozen others. */

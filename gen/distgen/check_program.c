@@ -10,10 +10,11 @@ static void
 check_length(struct dist_diag *diag, struct dist_spec_where where, const char *name)
 {
 	if (strlen(name) > RPCGEN_NAME_MAX)
-		dist_diag_error(diag, where,
-		                "the name '%.20s...' has %zu characters, of which rpcgen can "
-		                "take %d",
-		                name, strlen(name), RPCGEN_NAME_MAX);
+		dist_diag_error(
+			diag, where,
+			"the name '%.20s...' has %zu characters, of which rpcgen can "
+			"take %d",
+			name, strlen(name), RPCGEN_NAME_MAX);
 }
 
 static void
@@ -32,18 +33,21 @@ check_argument(const struct dist_spec *spec, struct dist_diag *diag,
                const struct dist_spec_declaration *arg)
 {
 	if (arg->type.kind == DIST_SPEC_QUADRUPLE)
-		dist_diag_error(diag, arg->where,
-		                "an argument is a quadruple, for which C has no type and "
-		                "libtirpc no routine");
+		dist_diag_error(
+			diag, arg->where,
+			"an argument is a quadruple, for which C has no type and "
+			"libtirpc no routine");
 	else if (arg->shape == DIST_SPEC_OPTIONAL)
-		dist_diag_error(diag, arg->where,
-		                "rpcgen loses the '*' of an optional argument: give the "
-		                "optional type a name by typedef, and use that");
+		dist_diag_error(
+			diag, arg->where,
+			"rpcgen loses the '*' of an optional argument: give the "
+			"optional type a name by typedef, and use that");
 	else if (dist_spec_fixed_array(spec, &arg->type))
-		dist_diag_error(diag, arg->where,
-		                "'%s' is an array of fixed length, which C cannot pass by "
-		                "value as rpcgen tries to: put it into a struct",
-		                arg->type.name);
+		dist_diag_error(
+			diag, arg->where,
+			"'%s' is an array of fixed length, which C cannot pass by "
+			"value as rpcgen tries to: put it into a struct",
+			arg->type.name);
 }
 
 static void
@@ -55,10 +59,11 @@ check_procedure(const struct dist_spec *spec, struct dist_diag *diag,
 	check_length(diag, procedure->where, procedure->name);
 	check_number(diag, procedure->where, procedure->name, &procedure->number);
 	if (procedure->result.type.kind == DIST_SPEC_QUADRUPLE)
-		dist_diag_error(diag, procedure->where,
-		                "the result of '%s' is a quadruple, for which C has no type "
-		                "and libtirpc no routine",
-		                procedure->name);
+		dist_diag_error(
+			diag, procedure->where,
+			"the result of '%s' is a quadruple, for which C has no type "
+			"and libtirpc no routine",
+			procedure->name);
 	for (arg = procedure->arguments; arg; arg = arg->next)
 		check_argument(spec, diag, arg);
 }

@@ -10,7 +10,8 @@ struct type_check {
 };
 
 static bool
-is_defined_later(const struct type_check *check, const struct dist_spec_definition *target)
+is_defined_later(const struct type_check *check,
+                 const struct dist_spec_definition *target)
 {
 	const struct dist_spec_definition *def;
 
@@ -20,16 +21,16 @@ is_defined_later(const struct type_check *check, const struct dist_spec_definiti
 }
 
 /*
- * rpcgen puts the definitions into C in their order, so a type must be there before it is
- * used, but for a pointer to the struct that it is a member of, or to "struct foo".
+ * rpcgen puts the definitions into C in their order, so a type must be there before it
+ * is used, but for a pointer to the struct that it is a member of, or to "struct foo".
  */
 static void
 check_order(struct type_check *check, const struct dist_spec_declaration *decl)
 {
 	const struct dist_spec_definition *target =
 		dist_spec_find_type(check->spec, decl->type.name);
-	bool pointer = decl->shape == DIST_SPEC_OPTIONAL ||
-	               decl->shape == DIST_SPEC_VARIABLE;
+	bool pointer =
+		decl->shape == DIST_SPEC_OPTIONAL || decl->shape == DIST_SPEC_VARIABLE;
 
 	if (!target || (pointer && (decl->type.tag || target == check->def)))
 		return;
@@ -40,10 +41,11 @@ check_order(struct type_check *check, const struct dist_spec_declaration *decl)
 		                target->name, target->name, decl->name);
 	else if (is_defined_later(check, target) &&
 	         !dist_spec_passes_through(check->spec, target->name))
-		dist_diag_error(check->diag, decl->where,
-		                "'%s' is defined only in line %u, and C wants it before it "
-		                "is used: move it up",
-		                target->name, target->where.line);
+		dist_diag_error(
+			check->diag, decl->where,
+			"'%s' is defined only in line %u, and C wants it before it "
+			"is used: move it up",
+			target->name, target->where.line);
 }
 
 static void
@@ -58,7 +60,8 @@ check_bound(struct type_check *check, const struct dist_spec_declaration *decl)
 		                decl->name, bound->text);
 	else if (decl->shape == DIST_SPEC_FIXED && bound->known && !bound->magnitude)
 		dist_diag_error(check->diag, decl->where,
-		                "'%s' is an array without elements: C has none", decl->name);
+		                "'%s' is an array without elements: C has none",
+		                decl->name);
 }
 
 static void
@@ -68,16 +71,18 @@ check_declaration(const struct dist_spec_declaration *decl, void *arg)
 
 	switch (decl->type.kind) {
 	case DIST_SPEC_INLINE:
-		dist_diag_error(check->diag, decl->where,
-		                "rpcgen knows no types inside others: define the type of "
-		                "'%s' by itself, and name it here",
-		                decl->name);
+		dist_diag_error(
+			check->diag, decl->where,
+			"rpcgen knows no types inside others: define the type of "
+			"'%s' by itself, and name it here",
+			decl->name);
 		return;
 	case DIST_SPEC_QUADRUPLE:
-		dist_diag_error(check->diag, decl->where,
-		                "'%s' is a quadruple, for which C has no type and libtirpc no "
-		                "routine",
-		                decl->name);
+		dist_diag_error(
+			check->diag, decl->where,
+			"'%s' is a quadruple, for which C has no type and libtirpc no "
+			"routine",
+			decl->name);
 		return;
 	case DIST_SPEC_NAMED:
 		check_order(check, decl);
@@ -99,10 +104,12 @@ check_discriminant(struct type_check *check)
 		named = dist_spec_find_type(check->spec, decl->type.name);
 	if (!decl->name || decl->shape != DIST_SPEC_PLAIN ||
 	    decl->type.kind == DIST_SPEC_FLOAT || decl->type.kind == DIST_SPEC_DOUBLE ||
-	    (named && (named->kind == DIST_SPEC_STRUCT || named->kind == DIST_SPEC_UNION)))
-		dist_diag_error(check->diag, decl->where,
-		                "a union is switched by an int, an unsigned int, a bool or an "
-		                "enum");
+	    (named &&
+	     (named->kind == DIST_SPEC_STRUCT || named->kind == DIST_SPEC_UNION)))
+		dist_diag_error(
+			check->diag, decl->where,
+			"a union is switched by an int, an unsigned int, a bool or an "
+			"enum");
 }
 
 static void
@@ -125,7 +132,8 @@ check_enumerators(struct type_check *check)
 
 	for (one = check->def->enumerators; one; one = one->next) {
 		if (one->value.known &&
-		    one->value.magnitude > (one->value.negative ? 0x80000000u : 0xffffffffu))
+		    one->value.magnitude >
+		            (one->value.negative ? 0x80000000u : 0xffffffffu))
 			dist_diag_error(check->diag, one->where,
 			                "'%s' does not fit into the 32 bits of an enum",
 			                one->name);
@@ -137,17 +145,18 @@ static void
 check_reserved(struct type_check *check)
 {
 	static const char *const reserved[] = {
-		"array",  "bytes",     "destroy", "enum",   "free",  "getpos",
-		"inline", "pointer",   "reference", "setpos", "sizeof", "union",
-		"vector", "wrapstring",
+		"array",  "bytes",  "destroy", "enum",       "free",
+		"getpos", "inline", "pointer", "reference",  "setpos",
+		"sizeof", "union",  "vector",  "wrapstring",
 	};
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		if (strcmp(check->def->name, reserved[i]) == 0)
-			dist_diag_error(check->diag, check->def->where,
-			                "no type can be called '%s': xdr_%s() is a routine of "
-			                "the library",
-			                reserved[i], reserved[i]);
+			dist_diag_error(
+				check->diag, check->def->where,
+				"no type can be called '%s': xdr_%s() is a routine of "
+				"the library",
+				reserved[i], reserved[i]);
 	}
 }
 
@@ -157,7 +166,8 @@ dist_check_types(const struct dist_spec *spec, struct dist_diag *diag)
 	struct type_check check = { .spec = spec, .diag = diag };
 
 	for (check.def = spec->definitions; check.def; check.def = check.def->next) {
-		if (check.def->kind == DIST_SPEC_CONST || check.def->kind == DIST_SPEC_PROGRAM)
+		if (check.def->kind == DIST_SPEC_CONST ||
+		    check.def->kind == DIST_SPEC_PROGRAM)
 			continue;
 		dist_spec_each_declaration(check.def, check_declaration, &check);
 		if (check.def->discriminant) {

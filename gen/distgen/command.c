@@ -7,6 +7,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+volatile sig_atomic_t dist_command_interrupted;
+
+/* The program that runs; 0: none. */
+static volatile sig_atomic_t running;
+
+static void
+on_signal(int number)
+{
+	dist_command_interrupted = number;
+	if (running)
+		kill(running, SIGTERM);
+}
+
+void
+dist_command_catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
 static int
 output_open(const char *path)
 {
@@ -26,7 +49,7 @@ command_exec(const struct dist_command *command, int output, int messages)
 	    (command->directory && chdir(command->directory) < 0) ||
 	    (command->include_path && setenv("CPATH", command->include_path, 1) < 0))
 		_exit(126);
-	/* Messages are read, and told in our own words: in the C locale they are known. */
+	/* Messages are looked into, so they have to be in English. */
 	setenv("LC_ALL", "C", 1);
 	execvp(command->argv[0], (char *const *)command->argv);
 	_exit(errno == ENOENT ? DIST_COMMAND_NOT_FOUND : 126);
@@ -56,11 +79,13 @@ dist_command_run(const struct dist_command *command)
 	pid_t pid;
 
 	if (output >= 0 && messages >= 0) {
-		pid = fork();
+		pid = dist_command_interrupted ? -1 : fork();
 		if (pid == 0)
 			command_exec(command, output, messages);
+		running = pid > 0 ? pid : 0;
 		if (pid > 0)
 			status = child_wait(pid);
+		running = 0;
 	}
 	saved_errno = errno;
 	if (output >= 0)

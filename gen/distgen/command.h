@@ -4,6 +4,7 @@
 
 #include "arena.h"
 
+#include <signal.h>
 #include <stdbool.h>
 
 struct dist_command {
@@ -14,12 +15,20 @@ struct dist_command {
 	const char *messages;     /* a new file for its standard error */
 };
 
+/*
+ * The signal that asked to stop, 0 until then: set by the handler that
+ * dist_command_catch_signals() installs for SIGINT, SIGTERM and SIGHUP. The program
+ * that runs is ended too, and none is started any more; the caller cleans up.
+ */
+extern volatile sig_atomic_t dist_command_interrupted;
+void dist_command_catch_signals(void);
+
 /* dist_command_run() of a program that is not there. */
 #define DIST_COMMAND_NOT_FOUND 127
 
 /*
- * Run it and wait: its exit status, DIST_COMMAND_NOT_FOUND, or -1 with errno when it could
- * not be run or died of a signal (errno is EINTR then).
+ * Run it and wait: its exit status, DIST_COMMAND_NOT_FOUND, or -1 with errno when it
+ * could not be run or died of a signal (errno is EINTR then).
  */
 int dist_command_run(const struct dist_command *command);
 

@@ -17,8 +17,8 @@ diag_print(struct dist_diag *diag, struct dist_spec_where where, const char *sev
 }
 
 void
-dist_diag_error(struct dist_diag *diag, struct dist_spec_where where, const char *format,
-                ...)
+dist_diag_error(struct dist_diag *diag, struct dist_spec_where where,
+                const char *format, ...)
 {
 	va_list args;
 

@@ -44,7 +44,8 @@ output_close(struct dist_job *job, FILE *out, unsigned output)
 static bool
 rpcgen_is_strange(struct dist_job *job, unsigned output, const char *what)
 {
-	dist_diag_fail(&job->diag, "this rpcgen's %s%s has no %s, so distgen cannot add to it",
+	dist_diag_fail(&job->diag,
+	               "this rpcgen's %s%s has no %s, so distgen cannot add to it",
 	               job->base, dist_output_suffixes[output], what);
 	return false;
 }
@@ -73,13 +74,14 @@ guard_repair(char *text)
 }
 
 /*
- * <dist/error.h> goes in at the top, before any macro of the interface, the declarations
- * at the end, before the #endif of the guard.
+ * <dist/error.h> goes in at the top, before any macro of the interface, the
+ * declarations at the end, before the #endif of the guard.
  */
 static bool
 emit_header(struct dist_job *job, const struct dist_spec *spec)
 {
-	static const char include[] = "#include <rpc/rpc.h>\n", guard_end[] = "\n#endif /* !";
+	static const char include[] = "#include <rpc/rpc.h>\n",
+			  guard_end[] = "\n#endif /* !";
 	char *text = (char *)output_read(job, DIST_OUTPUT_HEADER);
 	char *top, *bottom = NULL;
 	FILE *out;
@@ -105,9 +107,9 @@ emit_header(struct dist_job *job, const struct dist_spec *spec)
 }
 
 /*
- * <dist/xdr.h> puts our bounded routines in the place of the library's, and must be read
- * before NAME.h, whose macros could be any word. Stubs and dispatcher use one of them too,
- * for strings that are whole arguments or results.
+ * <dist/xdr.h> puts our bounded routines in the place of the library's, and must be
+ * read before NAME.h, whose macros could be any word. Stubs and dispatcher use one of
+ * them too, for strings that are whole arguments or results.
  */
 static bool
 emit_xdr_include(struct dist_job *job, unsigned output)

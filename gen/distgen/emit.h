@@ -11,7 +11,7 @@ void dist_emit_declarations(FILE *out, struct dist_arena *arena,
                             const struct dist_spec *spec);
 
 /* NAME_dist.c as a whole; @base is NAME. */
-void dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
-                       const char *base);
+void dist_emit_service(FILE *out, struct dist_arena *arena,
+                       const struct dist_spec *spec, const char *base);
 
 #endif

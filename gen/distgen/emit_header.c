@@ -1,6 +1,6 @@
 /*
- * What is added to NAME.h. The procedures' names are macros by then, so the declarations
- * name no parameters: an interface may have a procedure called "result".
+ * What is added to NAME.h. The procedures' names are macros by then, so the
+ * declarations name no parameters: an interface may have a procedure called "result".
  */
 #include "emit.h"
 #include "names.h"
@@ -16,7 +16,8 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 		dist_name_of_version(arena, procedure->name, &version->number);
 
 	if (type->kind == DIST_SPEC_VOID)
-		fprintf(out, "extern enum dist_err %s_reply(struct dist_deferred *);\n", name);
+		fprintf(out, "extern enum dist_err %s_reply(struct dist_deferred *);\n",
+		        name);
 	else if (type->kind == DIST_SPEC_STRING)
 		fprintf(out,
 		        "extern enum dist_err %s_reply(struct dist_deferred *, "
@@ -37,8 +38,8 @@ emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 	const struct dist_spec_procedure *procedure;
 	const char *name = dist_name_of_version(arena, program->name, &version->number);
 
-	fprintf(out, "\n/* %s %s: its dispatcher, as a service of a node. */\n", program->name,
-	        version->name);
+	fprintf(out, "\n/* %s %s: its dispatcher, as a service of a node. */\n",
+	        program->name, version->name);
 	fprintf(out, "extern void %s(struct svc_req *, SVCXPRT *);\n", name);
 	fprintf(out, "extern const struct dist_service %s_service;\n", name);
 	fputs("\n/* Answers given later, see dist_request_defer(). */\n", out);
@@ -47,7 +48,8 @@ emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 }
 
 void
-dist_emit_declarations(FILE *out, struct dist_arena *arena, const struct dist_spec *spec)
+dist_emit_declarations(FILE *out, struct dist_arena *arena,
+                       const struct dist_spec *spec)
 {
 	const struct dist_spec_definition *def;
 	const struct dist_spec_version *version;

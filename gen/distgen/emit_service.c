@@ -1,9 +1,9 @@
 /*
  * NAME_dist.c: what makes a node's services of rpcgen's dispatchers.
  *
- * The procedures' names are macros there, and any word may be one of them, so nothing of
- * ours that comes after NAME.h uses a word that an interface might: initialisers go by
- * position, and our own names begin with dist_.
+ * The procedures' names are macros there, and any word may be one of them, so nothing
+ * of ours that comes after NAME.h uses a word that an interface might: initialisers go
+ * by position, and our own names begin with dist_.
  */
 #include "emit.h"
 #include "names.h"
@@ -16,16 +16,19 @@ version_name(struct dist_arena *arena, const struct dist_spec_definition *progra
 }
 
 static void
-emit_struct(FILE *out, struct dist_arena *arena, const struct dist_spec_definition *program,
+emit_struct(FILE *out, struct dist_arena *arena,
+            const struct dist_spec_definition *program,
             const struct dist_spec_version *version)
 {
 	const struct dist_spec_procedure *procedure;
 	const char *name = version_name(arena, program, version);
 	unsigned n_procedures = 0;
 
-	fprintf(out, "static const struct dist_procedure dist_%s_procedures[] = {\n", name);
+	fprintf(out, "static const struct dist_procedure dist_%s_procedures[] = {\n",
+	        name);
 	for (procedure = version->procedures; procedure; procedure = procedure->next) {
-		fprintf(out, "\t{ %s, \"%s\" },\n", procedure->number.text, procedure->name);
+		fprintf(out, "\t{ %s, \"%s\" },\n", procedure->number.text,
+		        procedure->name);
 		n_procedures++;
 	}
 	fputs("};\n\n", out);
@@ -73,11 +76,13 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 		        name);
 		return;
 	}
-	fprintf(out, "enum dist_err\n%s_reply(struct dist_deferred *dist_deferred, ", name);
+	fprintf(out, "enum dist_err\n%s_reply(struct dist_deferred *dist_deferred, ",
+	        name);
 	if (type->kind == DIST_SPEC_STRING)
 		fputs("char *const *dist_result)\n", out);
 	else
-		fprintf(out, "const %s *dist_result)\n", dist_name_of_result(arena, spec, type));
+		fprintf(out, "const %s *dist_result)\n",
+		        dist_name_of_result(arena, spec, type));
 	fprintf(out,
 	        "{\n"
 	        "\treturn dist_deferred_reply(dist_deferred, (xdrproc_t)%s, dist_result);\n"
@@ -109,8 +114,8 @@ emit_hook(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 	const struct dist_spec_definition *def;
 	const struct dist_spec_version *version;
 
-	fprintf(out, "static void __attribute__((__%s__))\ndist_%s(void)\n{\n", attribute,
-	        attribute);
+	fprintf(out, "static void __attribute__((__%s__))\ndist_%s(void)\n{\n",
+	        attribute, attribute);
 	for (def = spec->definitions; def; def = def->next) {
 		for (version = def->versions; version; version = version->next)
 			fprintf(out, "\t%s(&%s_service);\n", function,

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 const char *const dist_output_suffixes[DIST_N_OUTPUTS] = {
-	[DIST_OUTPUT_HEADER] = ".h",          [DIST_OUTPUT_XDR] = "_xdr.c",
-	[DIST_OUTPUT_CLIENT] = "_clnt.c",     [DIST_OUTPUT_SERVER] = "_svc.c",
+	[DIST_OUTPUT_HEADER] = ".h",       [DIST_OUTPUT_XDR] = "_xdr.c",
+	[DIST_OUTPUT_CLIENT] = "_clnt.c",  [DIST_OUTPUT_SERVER] = "_svc.c",
 	[DIST_OUTPUT_SERVICE] = "_dist.c",
 };
 
@@ -38,8 +38,8 @@ job_target(struct dist_job *job, unsigned output)
 }
 
 /*
- * The base name becomes part of file names, #include lines and rpcgen's arguments, so it
- * may not look like an option, nor hold what ends a string in C.
+ * The base name becomes part of file names, #include lines and rpcgen's arguments, so
+ * it may not look like an option, nor hold what ends a string in C.
  */
 static bool
 job_find_base(struct dist_job *job)
@@ -54,8 +54,9 @@ job_find_base(struct dist_job *job)
 		return false;
 	}
 	if (*job->source == '-' || *name == '-' || strpbrk(name, "\"\\\n")) {
-		dist_diag_fail(&job->diag, "%s: the name begins with '-' or has a quote, "
-		                           "backslash or newline in it: rename the file",
+		dist_diag_fail(&job->diag,
+		               "%s: the name begins with '-' or has a quote, "
+		               "backslash or newline in it: rename the file",
 		               job->source);
 		return false;
 	}
@@ -67,7 +68,8 @@ job_find_base(struct dist_job *job)
 static bool
 job_make_work(struct dist_job *job)
 {
-	char *work = dist_arena_printf(&job->arena, "%s/.distgen-XXXXXX", job->directory);
+	char *work =
+		dist_arena_printf(&job->arena, "%s/.distgen-XXXXXX", job->directory);
 
 	if (!mkdtemp(work)) {
 		dist_diag_fail(&job->diag, "%s: cannot write into this directory: %s",
@@ -86,7 +88,8 @@ job_publish(struct dist_job *job)
 
 	for (unsigned i = 0; i < DIST_N_OUTPUTS; i++) {
 		if (stat(job_target(job, i), &info) == 0 && S_ISDIR(info.st_mode)) {
-			dist_diag_fail(&job->diag, "%s: is a directory", job_target(job, i));
+			dist_diag_fail(&job->diag, "%s: is a directory",
+			               job_target(job, i));
 			return false;
 		}
 	}

@@ -1,7 +1,7 @@
 /*
- * One run of distgen: a .x file, a directory for what is made of it, and between the two
- * a private directory where all is made first. Only when everything is there and right,
- * the files are moved to their places, so that a run that fails changes nothing.
+ * One run of distgen: a .x file, a directory for what is made of it, and between the
+ * two a private directory where all is made first. Only when everything is there and
+ * right, the files are moved to their places, so that a run that fails changes nothing.
  */
 #ifndef DISTGEN_JOB_H
 #define DISTGEN_JOB_H
@@ -15,8 +15,8 @@
 #define DIST_JOB_OPTIONS_MAX 64
 
 struct dist_job {
-	const char *source;           /* FILE.x, as the user named it */
-	const char *directory;        /* where the output goes */
+	const char *source;                        /* FILE.x, as the user named it */
+	const char *directory;                     /* where the output goes */
 	const char *defines[DIST_JOB_OPTIONS_MAX]; /* "-DNAME=VALUE" */
 	size_t n_defines;
 	const char *includes[DIST_JOB_OPTIONS_MAX]; /* directories of -I */
@@ -25,8 +25,8 @@ struct dist_job {
 
 	struct dist_diag diag;
 	struct dist_arena arena;
-	const char *base;             /* FILE, without directories and .x */
-	char *work;                   /* the private directory; NULL: not made yet */
+	const char *base; /* FILE, without directories and .x */
+	char *work;       /* the private directory; NULL: not made yet */
 };
 
 /* The files that a run makes: BASE and one of these. */

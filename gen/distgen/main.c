@@ -1,4 +1,6 @@
-/* distgen: from an interface in an .x file to C. What it is asked to do, and the help. */
+/* distgen: from an interface in an .x file to C. What it is asked to do, and the help.
+ */
+#include "command.h"
 #include "job.h"
 
 #include <errno.h>
@@ -86,11 +88,14 @@ options_read(struct dist_job *job, int argc, char **argv)
 {
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "o:D:I:wv", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "o:D:I:wv", long_options, NULL)) !=
+	       -1) {
 		status = option_apply(job, option);
 		if (status >= 0)
 			return status;
 	}
+	if (!*job->directory)
+		return usage_error("-o wants a directory", "");
 	if (optind == argc)
 		return usage_error("which interface? give a FILE.x", "");
 	if (optind + 1 < argc)
@@ -106,11 +111,18 @@ main(int argc, char **argv)
 	struct dist_job job = { .directory = ".", .diag = { .stream = stderr } };
 	int status = options_read(&job, argc, argv);
 
-	if (status < 0)
+	if (status < 0) {
+		dist_command_catch_signals();
 		status = dist_job_run(&job) ? EXIT_DONE : EXIT_FAILED;
+	}
 	dist_job_fini(&job);
+	if (dist_command_interrupted) {
+		signal(dist_command_interrupted, SIG_DFL);
+		raise(dist_command_interrupted);
+	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "distgen: error: standard output: %s\n", strerror(errno));
+		fprintf(stderr, "distgen: error: standard output: %s\n",
+		        strerror(errno));
 		status = EXIT_FAILED;
 	}
 	return status;

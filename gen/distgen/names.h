@@ -13,13 +13,14 @@ const char *dist_name_of_c_type(struct dist_arena *arena,
                                 const struct dist_spec_type *type);
 
 /*
- * What a result of @type is, as rpcgen's stubs point at it: the C type, and for an array of
- * fixed length, its element's.
+ * What a result of @type is, as rpcgen's stubs point at it: the C type, and for an
+ * array of fixed length, its element's.
  */
 const char *dist_name_of_result(struct dist_arena *arena, const struct dist_spec *spec,
                                 const struct dist_spec_type *type);
 
 /* "xdr_quad_t": the routine rpcgen uses for a procedure's result of this type. */
-const char *dist_name_of_xdr(struct dist_arena *arena, const struct dist_spec_type *type);
+const char *dist_name_of_xdr(struct dist_arena *arena,
+                             const struct dist_spec_type *type);
 
 #endif

@@ -2,6 +2,7 @@
 #include "parse.h"
 #include "parser.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,16 +51,17 @@ dist_parser_fail(struct dist_parser *parser, const char *what)
 
 	dist_parser_refuse(parser, parser->token.where,
 	                   dist_arena_printf(&parser->spec->arena,
-	                                     "expected %s, found %s%.40s%s", what, quote,
-	                                     parser->token.text, quote));
+	                                     "expected %s, found %s%.40s%s", what,
+	                                     quote, parser->token.text, quote));
 }
 
 void
 dist_parser_expect(struct dist_parser *parser, const char *text, const char *after)
 {
 	if (!dist_parser_accept(parser, text))
-		dist_parser_fail(parser, dist_arena_printf(&parser->spec->arena,
-		                                           "'%s' after %s", text, after));
+		dist_parser_fail(parser,
+		                 dist_arena_printf(&parser->spec->arena,
+		                                   "'%s' after %s", text, after));
 }
 
 const char *
@@ -72,13 +74,17 @@ dist_parser_name(struct dist_parser *parser, const char *what)
 }
 
 static void
-value_read_number(struct dist_spec_value *value)
+value_read_number(struct dist_parser *parser, struct dist_spec_value *value)
 {
 	const char *digits = value->text + (*value->text == '-');
 
+	errno = 0;
 	value->negative = digits != value->text;
 	value->magnitude = strtoull(digits, NULL, 0);
 	value->known = true;
+	if (errno)
+		dist_parser_refuse(parser, parser->token.where,
+		                   "the number does not fit into 64 bits");
 }
 
 struct dist_spec_value
@@ -87,7 +93,7 @@ dist_parser_value(struct dist_parser *parser, const char *what)
 	struct dist_spec_value value = { .text = parser->token.text };
 
 	if (parser->token.kind == DIST_TOKEN_NUMBER)
-		value_read_number(&value);
+		value_read_number(parser, &value);
 	else if (parser->token.kind != DIST_TOKEN_NAME)
 		dist_parser_fail(parser, what);
 	dist_parser_take(parser);
@@ -126,8 +132,10 @@ parse_definition(struct dist_parser *parser, struct dist_spec_definition *def)
 	} kinds[] = {
 		{ "const", "the constant's name", DIST_SPEC_CONST, parse_const },
 		{ "enum", "the enum's name", DIST_SPEC_ENUM, dist_parser_enum_body },
-		{ "struct", "the struct's name", DIST_SPEC_STRUCT, dist_parser_struct_body },
-		{ "union", "the union's name", DIST_SPEC_UNION, dist_parser_union_body },
+		{ "struct", "the struct's name", DIST_SPEC_STRUCT,
+		  dist_parser_struct_body },
+		{ "union", "the union's name", DIST_SPEC_UNION,
+		  dist_parser_union_body },
 		{ "program", "the program's name", DIST_SPEC_PROGRAM,
 		  dist_parser_program_body },
 		{ "typedef", NULL, DIST_SPEC_TYPEDEF, parse_typedef },

@@ -8,8 +8,8 @@
 
 /*
  * Parse @text, the preprocessed .x file @file, into @spec, which is initialised and
- * fini()ed by the caller whatever comes out. Values are resolved. False: it has an error,
- * one, which @diag was told.
+ * fini()ed by the caller whatever comes out. Values are resolved. False: it has an
+ * error, one, which @diag was told.
  */
 bool dist_spec_parse(struct dist_spec *spec, struct dist_diag *diag, const char *text,
                      size_t length);

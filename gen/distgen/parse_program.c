@@ -19,16 +19,18 @@ parse_argument(struct dist_parser *parser)
 		arg->name = dist_parser_take(parser).text;
 	if (arg->type.kind == DIST_SPEC_STRING) {
 		arg->shape = DIST_SPEC_VARIABLE;
-		if (dist_parser_accept(parser, "<") && !dist_parser_accept(parser, ">")) {
+		if (dist_parser_accept(parser, "<") &&
+		    !dist_parser_accept(parser, ">")) {
 			arg->bound = dist_parser_value(parser, "the string's bound");
 			dist_parser_expect(parser, ">", "the string's bound");
 		}
 	}
 	if (arg->type.kind == DIST_SPEC_OPAQUE || arg->type.kind == DIST_SPEC_INLINE ||
 	    dist_parser_sees(parser, "<") || dist_parser_sees(parser, "["))
-		dist_parser_refuse(parser, arg->where,
-		                   "opaque data, arrays and types defined on the spot cannot "
-		                   "be arguments: give them a typedef");
+		dist_parser_refuse(
+			parser, arg->where,
+			"opaque data, arrays and types defined on the spot cannot "
+			"be arguments: give them a typedef");
 	return arg;
 }
 
@@ -68,9 +70,10 @@ parse_procedure(struct dist_parser *parser)
 	} else if (procedure->result.type.kind == DIST_SPEC_OPAQUE ||
 	           procedure->result.type.kind == DIST_SPEC_INLINE ||
 	           dist_parser_sees(parser, "*")) {
-		dist_parser_refuse(parser, procedure->result.where,
-		                   "optional and opaque data and types defined on the spot "
-		                   "cannot be results: give them a typedef");
+		dist_parser_refuse(
+			parser, procedure->result.where,
+			"optional and opaque data and types defined on the spot "
+			"cannot be results: give them a typedef");
 	}
 	procedure->where = parser->token.where;
 	procedure->name = dist_parser_name(parser, "the procedure's name");

@@ -83,9 +83,11 @@ dist_parser_type(struct dist_parser *parser)
 		return parse_tagged(parser, "struct", DIST_SPEC_STRUCT,
 		                    dist_parser_struct_body);
 	if (dist_parser_accept(parser, "union"))
-		return parse_tagged(parser, "union", DIST_SPEC_UNION, dist_parser_union_body);
+		return parse_tagged(parser, "union", DIST_SPEC_UNION,
+		                    dist_parser_union_body);
 	if (dist_parser_accept(parser, "enum"))
-		return parse_tagged(parser, "enum", DIST_SPEC_ENUM, dist_parser_enum_body);
+		return parse_tagged(parser, "enum", DIST_SPEC_ENUM,
+		                    dist_parser_enum_body);
 	type.kind = DIST_SPEC_NAMED;
 	type.name = dist_parser_name(parser, "a type");
 	return type;
@@ -99,15 +101,17 @@ parse_shape(struct dist_parser *parser, struct dist_spec_declaration *decl)
 
 	if (dist_parser_accept(parser, "[")) {
 		if (decl->shape == DIST_SPEC_OPTIONAL)
-			dist_parser_refuse(parser, where, "no arrays of optional data: give "
-			                                  "the optional a typedef");
+			dist_parser_refuse(parser, where,
+			                   "no arrays of optional data: give "
+			                   "the optional a typedef");
 		decl->shape = DIST_SPEC_FIXED;
 		decl->bound = dist_parser_value(parser, "the array's length");
 		dist_parser_expect(parser, "]", "the array's length");
 	} else if (dist_parser_accept(parser, "<")) {
 		if (decl->shape == DIST_SPEC_OPTIONAL)
-			dist_parser_refuse(parser, where, "no arrays of optional data: give "
-			                                  "the optional a typedef");
+			dist_parser_refuse(parser, where,
+			                   "no arrays of optional data: give "
+			                   "the optional a typedef");
 		decl->shape = DIST_SPEC_VARIABLE;
 		if (dist_parser_accept(parser, ">"))
 			return;
@@ -120,13 +124,15 @@ static void
 check_shape(struct dist_parser *parser, const struct dist_spec_declaration *decl)
 {
 	if (decl->type.kind == DIST_SPEC_STRING && decl->shape != DIST_SPEC_VARIABLE)
-		dist_parser_refuse(parser, decl->where,
-		                   "a string is written string name<> or string name<bound>");
+		dist_parser_refuse(
+			parser, decl->where,
+			"a string is written string name<> or string name<bound>");
 	if (decl->type.kind == DIST_SPEC_OPAQUE && decl->shape != DIST_SPEC_VARIABLE &&
 	    decl->shape != DIST_SPEC_FIXED)
-		dist_parser_refuse(parser, decl->where,
-		                   "opaque data is written opaque name[length], name<> or "
-		                   "name<bound>");
+		dist_parser_refuse(
+			parser, decl->where,
+			"opaque data is written opaque name[length], name<> or "
+			"name<bound>");
 }
 
 struct dist_spec_declaration *
@@ -178,7 +184,8 @@ dist_parser_struct_body(struct dist_parser *parser, struct dist_spec_definition 
 		struct dist_spec_declaration *member = dist_parser_declaration(parser);
 
 		if (!member->name)
-			dist_parser_refuse(parser, member->where, "no member can be void");
+			dist_parser_refuse(parser, member->where,
+			                   "no member can be void");
 		dist_parser_expect(parser, ";", "the member");
 		*tail = member;
 		tail = &member->next;
@@ -190,7 +197,8 @@ dist_parser_struct_body(struct dist_parser *parser, struct dist_spec_definition 
 static struct dist_spec_case *
 parse_case(struct dist_parser *parser)
 {
-	struct dist_spec_case *one = dist_arena_alloc(&parser->spec->arena, sizeof(*one));
+	struct dist_spec_case *one =
+		dist_arena_alloc(&parser->spec->arena, sizeof(*one));
 
 	one->where = parser->token.where;
 	if (dist_parser_accept(parser, "default")) {

@@ -2,8 +2,9 @@
  * What the parser's parts share: a token of look-ahead over the scanner.
  *
  * The first error ends the text: it is told, and each token from there on is
- * DIST_TOKEN_END, which no rule accepts and every loop stops at. So rules need not check
- * after each step; they may only not trust what they got once .scan.failed is set.
+ * DIST_TOKEN_END, which no rule accepts and every loop stops at. So rules need not
+ * check after each step; they may only not trust what they got once .scan.failed is
+ * set.
  */
 #ifndef DISTGEN_PARSER_H
 #define DISTGEN_PARSER_H
@@ -31,7 +32,8 @@ struct dist_token dist_parser_take(struct dist_parser *parser);
 bool dist_parser_accept(struct dist_parser *parser, const char *text);
 
 /* Take this punctuation or keyword, or fail: "expected ';' after ..., found ...". */
-void dist_parser_expect(struct dist_parser *parser, const char *text, const char *after);
+void dist_parser_expect(struct dist_parser *parser, const char *text,
+                        const char *after);
 
 /* Take a name, or fail; @what says whose. */
 const char *dist_parser_name(struct dist_parser *parser, const char *what);
@@ -49,9 +51,12 @@ void dist_parser_refuse(struct dist_parser *parser, struct dist_spec_where where
 /* parse_type.c */
 struct dist_spec_type dist_parser_type(struct dist_parser *parser);
 struct dist_spec_declaration *dist_parser_declaration(struct dist_parser *parser);
-void dist_parser_enum_body(struct dist_parser *parser, struct dist_spec_definition *def);
-void dist_parser_struct_body(struct dist_parser *parser, struct dist_spec_definition *def);
-void dist_parser_union_body(struct dist_parser *parser, struct dist_spec_definition *def);
+void dist_parser_enum_body(struct dist_parser *parser,
+                           struct dist_spec_definition *def);
+void dist_parser_struct_body(struct dist_parser *parser,
+                             struct dist_spec_definition *def);
+void dist_parser_union_body(struct dist_parser *parser,
+                            struct dist_spec_definition *def);
 
 /* parse_program.c: what follows the keyword "program" and its name. */
 void dist_parser_program_body(struct dist_parser *parser,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* rpcgen's choice: /lib/cpp, where there is one. */
@@ -22,7 +23,8 @@ static void
 tell_messages(struct dist_job *job, const char *messages)
 {
 	size_t length;
-	char *text = dist_file_read(&job->arena, messages, &length), *line, *rest = text;
+	char *text = dist_file_read(&job->arena, messages, &length), *line,
+	     *rest = text;
 
 	while (rest && (line = strsep(&rest, "\n"))) {
 		if (strstr(line, "error: ")) {
@@ -34,13 +36,21 @@ tell_messages(struct dist_job *job, const char *messages)
 	dist_diag_fail(&job->diag, "%s: the C preprocessor failed", job->source);
 }
 
+/* It is read more than once, so a pipe will not do. */
 static bool
 source_is_readable(struct dist_job *job)
 {
-	if (access(job->source, R_OK) == 0)
-		return true;
-	dist_diag_fail(&job->diag, "%s: %s", job->source, strerror(errno));
-	return false;
+	struct stat info;
+
+	if (stat(job->source, &info) < 0 || access(job->source, R_OK) < 0) {
+		dist_diag_fail(&job->diag, "%s: %s", job->source, strerror(errno));
+		return false;
+	}
+	if (!S_ISREG(info.st_mode)) {
+		dist_diag_fail(&job->diag, "%s: is not a regular file", job->source);
+		return false;
+	}
+	return true;
 }
 
 char *
@@ -70,6 +80,8 @@ dist_job_preprocess(struct dist_job *job, size_t *ret_length)
 	argv[n] = NULL;
 
 	status = dist_command_run(&command);
+	if (dist_command_interrupted)
+		return NULL;
 	if (status == DIST_COMMAND_NOT_FOUND)
 		dist_diag_fail(&job->diag, "no C preprocessor (cpp) found: install it");
 	else if (status != 0)

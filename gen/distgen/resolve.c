@@ -1,7 +1,7 @@
 /*
- * The values behind names. A constant may be defined by one that comes later in the file
- * (to C they are macros), so constants and enumerators are gone over until a round finds
- * nothing new; what is left is foreign, or a circle.
+ * The values behind names. A constant may be defined by one that comes later in the
+ * file (to C they are macros), so constants and enumerators are gone over until a round
+ * finds nothing new; what is left is foreign, or a circle.
  */
 #include "spec.h"
 
@@ -23,7 +23,8 @@ static const struct dist_spec_value *
 value_find(const struct dist_spec *spec, const char *name)
 {
 	static const struct dist_spec_value no = { .text = "FALSE", .known = true };
-	static const struct dist_spec_value yes = { .text = "TRUE", .known = true,
+	static const struct dist_spec_value yes = { .text = "TRUE",
+		                                    .known = true,
 		                                    .magnitude = 1 };
 	const struct dist_spec_definition *def;
 	const struct dist_spec_value *value;

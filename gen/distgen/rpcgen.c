@@ -25,8 +25,8 @@ source_copy(struct dist_job *job, const char *to)
 	if (copy && fclose(copy) != 0)
 		done = false;
 	if (!done)
-		dist_diag_fail(&job->diag, "%s: cannot be copied to %s: %s", job->source, to,
-		               strerror(errno));
+		dist_diag_fail(&job->diag, "%s: cannot be copied to %s: %s",
+		               job->source, to, strerror(errno));
 	return done;
 }
 
@@ -70,7 +70,8 @@ static void
 tell_messages(struct dist_job *job, const char *messages)
 {
 	size_t length;
-	char *text = dist_file_read(&job->arena, messages, &length), *line, *rest = text;
+	char *text = dist_file_read(&job->arena, messages, &length), *line,
+	     *rest = text;
 	char *what = NULL;
 	unsigned number;
 
@@ -118,6 +119,8 @@ rpcgen_run(struct dist_job *job, const char *mode, unsigned output, const char *
 	argv[n] = NULL;
 
 	status = dist_command_run(&command);
+	if (dist_command_interrupted)
+		return false;
 	if (status == DIST_COMMAND_NOT_FOUND)
 		dist_diag_fail(&job->diag, "no rpcgen found: install it "
 		                           "(Debian: rpcsvc-proto)");

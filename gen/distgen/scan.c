@@ -1,6 +1,6 @@
 /*
- * The scanner. It is stricter than rpcgen's where that one goes wrong in silence: a line
- * longer than its buffer is cut in two there, wherever the cut falls.
+ * The scanner. It is stricter than rpcgen's where that one goes wrong in silence: a
+ * line longer than its buffer is cut in two there, wherever the cut falls.
  */
 #include "scan.h"
 
@@ -12,10 +12,10 @@
 #define RPCGEN_LINE_MAX 1022
 
 static const char *const keywords[] = {
-	"bool",    "case",   "char",     "const",  "default", "double",  "enum",
-	"float",   "hyper",  "int",      "long",   "opaque",  "program", "quadruple",
-	"short",   "string", "struct",   "switch", "typedef", "union",   "unsigned",
-	"version", "void",
+	"bool",    "case",      "char",     "const",   "default", "double",
+	"enum",    "float",     "hyper",    "int",     "long",    "opaque",
+	"program", "quadruple", "short",    "string",  "struct",  "switch",
+	"typedef", "union",     "unsigned", "version", "void",
 };
 
 void
@@ -79,7 +79,8 @@ scan_marker(struct dist_scan *scan)
 	}
 	for (file = ++at; at < end && *at != '"'; at++)
 		;
-	scan->where.file = dist_arena_copy(&scan->spec->arena, file, (size_t)(at - file));
+	scan->where.file =
+		dist_arena_copy(&scan->spec->arena, file, (size_t)(at - file));
 	scan->where.line = line;
 	scan->at = end < scan->end ? end + 1 : end;
 }
@@ -99,7 +100,8 @@ scan_passthrough(struct dist_scan *scan)
 	scan->where.line++;
 }
 
-/* At the start of a line that is in no comment: markers and % lines, as many as come. */
+/* At the start of a line that is in no comment: markers and % lines, as many as come.
+ */
 static void
 scan_line_starts(struct dist_scan *scan)
 {
@@ -107,8 +109,9 @@ scan_line_starts(struct dist_scan *scan)
 		const char *end = scan_line_end(scan);
 
 		if (end - scan->at > RPCGEN_LINE_MAX) {
-			scan_fail(scan, "the line has %zu bytes, of which rpcgen reads %d: "
-			                "break it",
+			scan_fail(scan,
+			          "the line has %zu bytes, of which rpcgen reads %d: "
+			          "break it",
 			          (size_t)(end - scan->at), RPCGEN_LINE_MAX);
 		} else if (memchr(scan->at, '\0', (size_t)(end - scan->at))) {
 			scan_fail(scan, "a NUL byte is in this line");
@@ -187,7 +190,8 @@ scan_token(struct dist_scan *scan, enum dist_token_kind kind, size_t length)
 static struct dist_token
 scan_end(struct dist_scan *scan)
 {
-	return (struct dist_token){ DIST_TOKEN_END, "the end of the file", scan->where };
+	return (struct dist_token){ DIST_TOKEN_END, "the end of the file",
+		                    scan->where };
 }
 
 static struct dist_token
@@ -230,7 +234,8 @@ scan_number(struct dist_scan *scan)
 		length++;
 	token = scan_token(scan, DIST_TOKEN_NUMBER, length);
 	if (!number_is_valid(token.text)) {
-		scan_fail(scan, "'%.40s' is not a number: write 10, 0xA or 012", token.text);
+		scan_fail(scan, "'%.40s' is not a number: write 10, 0xA or 012",
+		          token.text);
 		return scan_end(scan);
 	}
 	return token;
@@ -249,7 +254,8 @@ scan_quoted(struct dist_scan *scan, char quote, enum dist_token_kind kind)
 		return scan_end(scan);
 	}
 	if (kind == DIST_TOKEN_CHAR && length != 2) {
-		scan_fail(scan, "rpcgen takes exactly one character between single quotes");
+		scan_fail(scan,
+		          "rpcgen takes exactly one character between single quotes");
 		return scan_end(scan);
 	}
 	return scan_token(scan, kind, length + 1);
@@ -261,7 +267,8 @@ scan_strange(struct dist_scan *scan)
 	unsigned char c = (unsigned char)*scan->at;
 
 	if (scan_sees(scan, "//"))
-		scan_fail(scan, "comments are written /* like this */: rpcgen knows no //");
+		scan_fail(scan,
+		          "comments are written /* like this */: rpcgen knows no //");
 	else if (isprint(c))
 		scan_fail(scan, "'%c' has no meaning here", c);
 	else

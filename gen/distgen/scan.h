@@ -2,8 +2,8 @@
  * From preprocessed text to tokens.
  *
  * Line markers ("# 12 \"file\"") set the place of what follows. Lines that begin with %
- * are for the C compiler, and are only kept. Comments are skipped; the preprocessor leaves
- * them in so that % lines keep theirs.
+ * are for the C compiler, and are only kept. Comments are skipped; the preprocessor
+ * leaves them in so that % lines keep theirs.
  */
 #ifndef DISTGEN_SCAN_H
 #define DISTGEN_SCAN_H

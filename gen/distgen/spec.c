@@ -34,8 +34,10 @@ const struct dist_spec_declaration *
 dist_spec_fixed_array(const struct dist_spec *spec, const struct dist_spec_type *type)
 {
 	/* A chain of typedefs that is longer than this is a circle. */
-	for (unsigned depth = 0; depth < 100 && type->kind == DIST_SPEC_NAMED; depth++) {
-		const struct dist_spec_definition *def = dist_spec_find_type(spec, type->name);
+	for (unsigned depth = 0; depth < 100 && type->kind == DIST_SPEC_NAMED;
+	     depth++) {
+		const struct dist_spec_definition *def =
+			dist_spec_find_type(spec, type->name);
 
 		if (!def || def->kind != DIST_SPEC_TYPEDEF)
 			return NULL;

@@ -3,8 +3,9 @@
  *
  * The language is XDR's (RFC 4506 section 6) with ONC RPC's programs (RFC 5531 section
  * 12) and what rpcgen adds to both. The tree says what was written, in its order, and
- * where; names of types are left as names, since an .x file may use types that C headers
- * bring in through its % lines. All of it, strings too, lives as long as its spec.
+ * where; names of types are left as names, since an .x file may use types that C
+ * headers bring in through its % lines. All of it, strings too, lives as long as its
+ * spec.
  *
  * Lists are linked through .next, NULL at the end; an empty list is NULL.
  */
@@ -125,13 +126,13 @@ struct dist_spec_definition {
 	enum dist_spec_definition_kind kind;
 	const char *name; /* NULL for a type inside another */
 
-	struct dist_spec_value value;              /* a program's number, a constant */
-	const char *string;                        /* a constant that is a string */
-	struct dist_spec_enumerator *enumerators;  /* an enum's */
-	struct dist_spec_declaration *members;     /* a struct's; a typedef's only one */
+	struct dist_spec_value value;             /* a program's number, a constant */
+	const char *string;                       /* a constant that is a string */
+	struct dist_spec_enumerator *enumerators; /* an enum's */
+	struct dist_spec_declaration *members;    /* a struct's; a typedef's only one */
 	struct dist_spec_declaration *discriminant; /* a union's */
-	struct dist_spec_case *cases;              /* a union's */
-	struct dist_spec_version *versions;        /* a program's */
+	struct dist_spec_case *cases;               /* a union's */
+	struct dist_spec_version *versions;         /* a program's */
 };
 
 /* A line that goes to the C compiler as it is: what follows its %. */
@@ -152,19 +153,20 @@ void dist_spec_init(struct dist_spec *spec, const char *file);
 void dist_spec_fini(struct dist_spec *spec);
 
 /*
- * Work out each value that is a name: constants, enumerators, bounds, cases and numbers,
- * wherever in the file they are defined. What stays unknown is defined in C, or in terms
- * of itself.
+ * Work out each value that is a name: constants, enumerators, bounds, cases and
+ * numbers, wherever in the file they are defined. What stays unknown is defined in C,
+ * or in terms of itself.
  */
 void dist_spec_resolve(struct dist_spec *spec);
 
-/* The type that @name stands for: the first one so called. NULL: it is not in this .x. */
+/* The type that @name stands for: the first one so called. NULL: it is not in this .x.
+ */
 struct dist_spec_definition *dist_spec_find_type(const struct dist_spec *spec,
                                                  const char *name);
 
 /*
- * The array of fixed length that @type is, a typedef of one, or a typedef of that; NULL:
- * it is none. C hands such a type around as a pointer to its first element.
+ * The array of fixed length that @type is, a typedef of one, or a typedef of that;
+ * NULL: it is none. C hands such a type around as a pointer to its first element.
  */
 const struct dist_spec_declaration *
 dist_spec_fixed_array(const struct dist_spec *spec, const struct dist_spec_type *type);
@@ -173,7 +175,8 @@ dist_spec_fixed_array(const struct dist_spec *spec, const struct dist_spec_type 
 bool dist_spec_passes_through(const struct dist_spec *spec, const char *name);
 
 /* Each member, discriminant and arm of a definition; a typedef's declaration. */
-typedef void dist_spec_declaration_fn(const struct dist_spec_declaration *decl, void *arg);
+typedef void dist_spec_declaration_fn(const struct dist_spec_declaration *decl,
+                                      void *arg);
 void dist_spec_each_declaration(const struct dist_spec_definition *def,
                                 dist_spec_declaration_fn *fn, void *arg);
 
