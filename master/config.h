@@ -1,0 +1,20 @@
+/* distmaster's command line. */
+#ifndef MASTER_CONFIG_H
+#define MASTER_CONFIG_H
+
+#include <dist/log.h>
+#include <dist/master.h>
+#include <stdbool.h>
+
+struct config {
+	struct dist_master_options options; /* its strings are argv's */
+	enum dist_log_level log_level;
+};
+
+/*
+ * True: @ret_config is filled in, start. False: --help or --version was printed, or a
+ * sentence about wrong usage; exit with @ret_status.
+ */
+bool config_parse(struct config *ret_config, int argc, char **argv, int *ret_status);
+
+#endif

@@ -1,0 +1,59 @@
+/* JSON to stdout; see json.h. */
+#include "distctl/json.h"
+
+#include "distctl/text.h"
+#include "program/options.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool lost; /* there was no memory for a part */
+
+json_t *
+json_text(const char *text)
+{
+	char *clean;
+	json_t *json;
+
+	if (!text || !*text)
+		return json_null();
+	clean = text_clean(text);
+	json = clean ? json_string(clean) : NULL;
+	free(clean);
+	return json;
+}
+
+json_t *
+json_number(uint64_t number)
+{
+	return json_integer((json_int_t)number);
+}
+
+void
+json_put(json_t *object, const char *name, json_t *value)
+{
+	if (json_object_set_new(object, name, value))
+		lost = true;
+}
+
+void
+json_add(json_t *array, json_t *value)
+{
+	if (json_array_append_new(array, value))
+		lost = true;
+}
+
+int
+json_print(const char *name, json_t *array)
+{
+	json_t *object = json_object();
+
+	json_put(object, name, array);
+	if (!lost) {
+		json_dumpf(object, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(object);
+	return lost ? program_fail("out of memory") : PROGRAM_DONE;
+}

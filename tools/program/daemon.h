@@ -1,0 +1,34 @@
+/*
+ * What our daemons have in common: log lines on stderr, stop signals, descriptors, and
+ * what the service manager is told (sd_notify(3), when built with it).
+ */
+#ifndef PROGRAM_DAEMON_H
+#define PROGRAM_DAEMON_H
+
+#include <dist/log.h>
+
+/*
+ * Before any thread starts. SIGTERM and SIGINT are held back for daemon_wait_signal();
+ * SIGPIPE is ignored, since whoever reads the log may go first; the soft limit of
+ * descriptors is raised to the hard one.
+ */
+void daemon_begin(enum dist_log_level level);
+
+/*
+ * It is ready: "@id address=... port=..." in the log, with name=@name unless that is
+ * NULL, and the service manager is told. @listen: what --listen said, or NULL.
+ */
+void daemon_listening(const char *id, const char *listen, unsigned port,
+                      const char *name);
+
+/* Wait for SIGTERM or SIGINT: its number; 0: @fd, unless it is -1, turned readable. */
+int daemon_wait_signal(int fd);
+const char *daemon_signal_name(int number);
+
+/*
+ * From here on the program stops: the service manager hears why, and another SIGTERM or
+ * SIGINT ends the process at once.
+ */
+void daemon_stopping(const char *why);
+
+#endif
