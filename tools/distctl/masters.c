@@ -4,54 +4,65 @@
 #include "program/options.h"
 #include "registry.h"
 
-#include <dist/master.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static size_t
-count_words(const char *list)
-{
-	size_t n = 1;
+/* What adding one master goes by and comes to. */
+struct opening {
+	struct masters *masters;
+	int64_t timeout_ms;
+	int status;
+};
 
-	for (; *list; list++)
-		n += *list == ',';
-	return n;
+static enum dist_err
+add_master(const char *master, const char *address, void *arg)
+{
+	struct opening *opening = arg;
+	struct masters *masters = opening->masters;
+	struct server *list;
+
+	(void)master;
+	if (!address) {
+		program_fail("%s", dist_error_text());
+		return DIST_OK; /* another one may answer */
+	}
+	list = reallocarray(masters->list, masters->n + 1, sizeof(*list));
+	if (!list)
+		return DIST_ENOMEM;
+	masters->list = list;
+	opening->status = server_open(&list[masters->n], address, DIST_REGISTRY,
+	                              DIST_REGISTRY_V1, opening->timeout_ms);
+	if (opening->status)
+		return DIST_ESYSTEM;
+	masters->n++;
+	return DIST_OK;
 }
 
 static int
-open_list(struct masters *masters, const char *all, char *list, int64_t timeout_ms)
+open_all(struct masters *masters, const struct config *config)
 {
-	char *word, *rest = list;
-	int status;
+	struct opening opening = { .masters = masters,
+		                   .timeout_ms = config->timeout_ms };
+	enum dist_err err;
 
-	masters->list = calloc(count_words(list), sizeof(*masters->list));
-	if (!masters->list)
-		return program_fail("out of memory");
-	while ((word = strsep(&rest, ","))) {
-		if (!*word)
-			return program_wrong_usage("--masters: '%s' names no host in "
-			                           "one of its places",
-			                           all);
-		status = server_open(&masters->list[masters->n], word, DIST_REGISTRY,
-		                     DIST_REGISTRY_V1, timeout_ms);
-		if (status)
-			return status;
-		masters->n++;
-	}
-	return PROGRAM_DONE;
+	err = dist_masters_find(config->masters, config->timeout_ms, add_master,
+	                        &opening);
+	if (opening.status)
+		return opening.status;
+	if (err == DIST_EADDRESS)
+		return program_wrong_usage("--masters: %s", dist_error_text());
+	if (err)
+		return program_fail("%s", dist_error_string(err));
+	return masters->n > 0 ? PROGRAM_DONE : PROGRAM_FAILED;
 }
 
 int
 masters_open(struct masters *masters, const struct config *config)
 {
-	char *list = strdup(config->masters);
 	int status;
 
 	memset(masters, 0, sizeof(*masters));
-	status = list ? open_list(masters, config->masters, list, config->timeout_ms)
-	              : program_fail("out of memory");
-	free(list);
+	status = open_all(masters, config);
 	if (status)
 		masters_close(masters);
 	return status;

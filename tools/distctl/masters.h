@@ -1,4 +1,4 @@
-/* All the masters that --masters names, each called directly. */
+/* The masters of --masters that answer, each called directly. */
 #ifndef DISTCTL_MASTERS_H
 #define DISTCTL_MASTERS_H
 
@@ -12,15 +12,16 @@ struct masters {
 	size_t n;
 };
 
-/* An exit status: unless it is 0, a sentence is on stderr and nothing to be closed. */
+/*
+ * Find them. One that does not answer is no failure as long as another one does, but
+ * the operator wants to know. An exit status: unless it is 0, a sentence is on stderr
+ * and nothing to be closed.
+ */
 int masters_open(struct masters *masters, const struct config *config);
 
 void masters_close(struct masters *masters);
 
-/*
- * A master gave no answer, because of @reason. With several masters that is no failure
- * as long as another one answers, but the operator wants to know.
- */
+/* A master that was found gave no answer after all, because of @reason. */
 void masters_warn(const struct server *master, const char *reason);
 
 #endif

@@ -102,6 +102,25 @@ dist_cluster_of(struct dist_cluster **ret_cluster, struct dist_master *master,
  */
 DIST_PUBLIC void dist_cluster_close(struct dist_cluster *cluster);
 
+/*
+ * Where masters answer, for programs that speak with masters themselves (idl/registry.x),
+ * such as an operator's tool: clusters and nodes find them alone.
+ *
+ * @masters     as for dist_cluster_open().
+ * @timeout_ms  for each of them; DIST_FOREVER leaves it to the system's own limits.
+ * @fn          called for each, in their order: @master as "HOST[:PORT]" and @address
+ *              the "ADDR:PORT" that answers; NULL: none does, and dist_error_text() says
+ *              what was tried. Both are borrowed for the call. An error that it returns
+ *              ends the round and is returned.
+ *
+ * DIST_EADDRESS: @masters does not parse; DIST_ENOMEM.
+ */
+typedef enum dist_err dist_master_found_fn(const char *master, const char *address,
+                                           void *arg);
+DIST_PUBLIC enum dist_err dist_masters_find(const char *masters, int64_t timeout_ms,
+                                            dist_master_found_fn *fn,
+                                            void *arg) DIST_MUST_CHECK;
+
 /* A node as the cluster sees it. */
 struct dist_node_info {
 	const char *name;      /* its --name, else its address; UTF-8, never "" */
