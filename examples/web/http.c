@@ -6,9 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long web_drain_http() waits, and how long a client may take to read. */
-#define WEB_DRAIN_SECONDS 5
-#define WEB_IDLE_SECONDS  30u
+/* How long web_wait_requests() waits, and how long a client may be silent. */
+#define WEB_WAIT_SECONDS 5
+#define WEB_IDLE_SECONDS 30u
 
 /* --- Replies -------------------------------------------------------------- */
 
@@ -170,28 +170,29 @@ web_start_http(struct web *web, int listener)
 }
 
 void
-web_drain_http(struct web *web, struct MHD_Daemon *daemon)
+web_stop_requests(struct web *web, struct MHD_Daemon *daemon)
 {
 	int listener = MHD_quiesce_daemon(daemon);
-	struct timespec until;
-	int timed_out = 0;
 
 	if (listener >= 0)
 		close(listener);
-	clock_gettime(CLOCK_REALTIME,
-	              &until); /* the clock of a plain condition variable */
-	until.tv_sec += WEB_DRAIN_SECONDS;
-
 	pthread_mutex_lock(&web->lock);
 	web->stopping = true;
-	while (web->n_requests && !timed_out)
-		timed_out = pthread_cond_timedwait(&web->quiet, &web->lock, &until);
 	pthread_mutex_unlock(&web->lock);
 }
 
 void
-web_stop_http(struct MHD_Daemon *daemon)
+web_wait_requests(struct web *web)
 {
-	if (daemon)
-		MHD_stop_daemon(daemon);
+	struct timespec until;
+	int timed_out = 0;
+
+	clock_gettime(CLOCK_REALTIME,
+	              &until); /* the clock of a plain condition variable */
+	until.tv_sec += WEB_WAIT_SECONDS;
+
+	pthread_mutex_lock(&web->lock);
+	while (web->n_requests && !timed_out)
+		timed_out = pthread_cond_timedwait(&web->quiet, &web->lock, &until);
+	pthread_mutex_unlock(&web->lock);
 }

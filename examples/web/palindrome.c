@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Some seconds of work for one core. */
 #define COUNT_MAX_N 1000000000
@@ -153,16 +154,28 @@ count_new(struct MHD_Connection *connection, int64_t last, uint64_t n_pieces)
 	return count;
 }
 
+/* The n of the query string; false: there is none, or none that is allowed. */
+static bool
+query_parse(struct MHD_Connection *connection, int64_t *ret_last)
+{
+	const char *text = NULL;
+	size_t size = 0;
+
+	MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "n", 1, &text,
+	                              &size);
+	/* A %00 ends the string, and not the value. */
+	return text && strlen(text) == size &&
+	       number_parse(text, 0, COUNT_MAX_N, ret_last);
+}
+
 enum MHD_Result
 web_palindrome(struct web *web, struct MHD_Connection *connection)
 {
-	const char *text;
 	struct count *count = NULL;
 	uint64_t n_pieces;
 	int64_t last;
 
-	text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "n");
-	if (!text || !number_parse(text, 0, COUNT_MAX_N, &last))
+	if (!query_parse(connection, &last))
 		return web_reply_error(
 			connection, MHD_HTTP_BAD_REQUEST,
 			"n must be a whole number from 0 to 1000000000, as "

@@ -62,12 +62,16 @@ web_serve(struct web *web, unsigned master_port, int listener, const char *addre
 	dist_log(DIST_LOG_NOTICE, "web-stopping", "signal=%d", signal_number);
 
 	/*
-	 * Closing the cluster ends what is left, so that each request gets its reply.
+	 * First what is under way may finish; then closing the cluster ends the rest,
+	 * each request with a reply of its own. MHD wants no suspended connection at
+	 * its stop.
 	 */
-	web_drain_http(web, daemon);
+	web_stop_requests(web, daemon);
+	web_wait_requests(web);
 	dist_cluster_close(web->cluster);
 	web->cluster = NULL;
-	web_stop_http(daemon);
+	web_wait_requests(web);
+	MHD_stop_daemon(daemon);
 	return true;
 }
 
@@ -184,6 +188,7 @@ main(int argc, char **argv)
 	struct dist_master *master;
 	char address[512];
 	sigset_t signals;
+	enum dist_err err;
 	bool all_well;
 	int listener;
 
@@ -194,10 +199,14 @@ main(int argc, char **argv)
 	listener = web_listen(arguments.http, address, sizeof(address));
 	if (listener < 0)
 		return 1;
-	if (dist_master_start(&master, &arguments.master)) {
+	err = dist_master_start(&master, &arguments.master);
+	if (err) {
 		close(listener);
 		web_complain();
-		return 1;
+		if (err != DIST_EADDRESS && err != DIST_EINVAL)
+			return 1;
+		fputs("Try 'web --help'\n", stderr);
+		return 2;
 	}
 	all_well = web_run(master, &signals, listener, address);
 	dist_master_stop(master);

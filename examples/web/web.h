@@ -41,16 +41,14 @@ struct web {
 
 /* --- http.c --------------------------------------------------------------- */
 
-/*
- * Serve HTTP on @listener, taken. Given: web_stop_http() it. NULL: it could not start.
- */
+/* Serve HTTP on @listener, taken. Given: MHD_stop_daemon() it. NULL: no memory. */
 struct MHD_Daemon *web_start_http(struct web *web, int listener);
 
-/* Take no new request, and wait some seconds for those under way. */
-void web_drain_http(struct web *web, struct MHD_Daemon *daemon);
+/* Take no new connection; a request on an old one is told that the server stops. */
+void web_stop_requests(struct web *web, struct MHD_Daemon *daemon);
 
-/* Each connection's request must have been replied to. Taken; NULL is nothing. */
-void web_stop_http(struct MHD_Daemon *daemon);
+/* Wait until each request has its reply, some seconds at most. */
+void web_wait_requests(struct web *web);
 
 /*
  * Reply with @body, which is taken; NULL, as jansson gives for want of memory, is an
