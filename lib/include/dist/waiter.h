@@ -62,8 +62,8 @@ DIST_PUBLIC struct dist_waiter *dist_go_started(enum clnt_stat stat);
  * DIST_ECONNRESET, sent, then the connection was lost, so it may have run; DIST_ECONNECT,
  * DIST_EBUSY or DIST_ENONODE, it did not run; DIST_ERPC, the server answered no and
  * dist_waiter_status() says how (RFC 5531 section 9); DIST_EDECODE; DIST_ECANCELED;
- * DIST_ECLOSED; DIST_EDEADLK, called by the callback of this very waiter while the call
- * is not over; DIST_EFORKED; DIST_EINVAL for NULL.
+ * DIST_ECLOSED; DIST_EDEADLK, called by the callback of this very waiter, which asks
+ * dist_waiter_status() instead; DIST_EFORKED; DIST_EINVAL for NULL.
  *
  * Any number of threads at once. The caller's signals are left alone; pthread_cancel()
  * is held off inside, and longjmp() out of it is forbidden.

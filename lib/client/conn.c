@@ -1,0 +1,475 @@
+/* A connection's life: connecting, adding and giving up calls, closing, disposal. */
+#include "client/conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "client/call.h"
+#include "client/cancel.h"
+#include "client/dispatch.h"
+#include "client/peer_internal.h"
+#include "client/runtime_internal.h"
+#include "io/socket.h"
+
+/* What gathers before dist_go() flushes by itself. */
+#define FLUSH_BYTES ((size_t)64 * 1024)
+/* A connection that nobody read from for so long is read by the loop. */
+#define IDLE_NS (10 * DIST_NS_PER_MS)
+/* A connection unused for longer is looked at before it is used. */
+#define STALE_NS (1000 * DIST_NS_PER_MS)
+
+static void conn_on_ready(struct dist_source *source, uint32_t events);
+static void conn_service(struct dist_task *task);
+static void conn_dispose(struct dist_task *task);
+static void conn_on_idle(struct dist_timer *timer);
+static void conn_on_connect_timeout(struct dist_timer *timer);
+
+/* xids start anywhere, so that a stray reply to an earlier connection matches nothing. */
+static uint32_t
+conn_first_xid(void)
+{
+	uint32_t xid = 0;
+
+	if (getrandom(&xid, sizeof(xid), GRND_NONBLOCK) < 0)
+		xid = (uint32_t)dist_clock_ns();
+	return xid;
+}
+
+enum dist_err
+dist_conn_open(struct dist_conn **ret_conn, struct dist_peer *peer)
+{
+	struct dist_conn *conn = calloc(1, sizeof(*conn));
+	enum dist_err err;
+
+	if (!conn)
+		return dist_error_set_plain(DIST_ENOMEM);
+	err = dist_socket_connect(&peer->address, &conn->source.fd);
+	if (err) {
+		free(conn);
+		return err;
+	}
+	conn->peer = dist_peer_ref(peer);
+	conn->runtime = peer->runtime;
+	conn->loop = dist_runtime_loop(peer->runtime);
+	conn->source.on_ready = conn_on_ready;
+	atomic_init(&conn->refs, 2); /* the loop's and the caller's */
+	dist_mutex_init(&conn->lock, DIST_RANK_CONN);
+	dist_calltab_init(&conn->calls, conn_first_xid());
+	dist_outbuf_init(&conn->out);
+	dist_list_init(&conn->parked);
+	dist_record_reader_init(&conn->reader, peer->max_record_bytes);
+	conn->service_task.run = conn_service;
+	conn->dispose_task.run = conn_dispose;
+	dist_timer_init(&conn->idle_timer, conn_on_idle);
+	dist_timer_init(&conn->connect_timer, conn_on_connect_timeout);
+
+	err = dist_loop_add(conn->loop, &conn->source);
+	if (err) {
+		close(conn->source.fd);
+		atomic_init(&conn->refs, 1);
+		dist_conn_unref(conn);
+		return err;
+	}
+	dist_runtime_count_conn(conn->runtime, 1);
+	dist_conn_ref(conn); /* the timer's */
+	dist_loop_timer_set(conn->loop, &conn->connect_timer,
+	                    dist_deadline_in_ms(peer->connect_timeout_ms));
+	dist_lock(&conn->lock);
+	dist_conn_arm_locked(conn);
+	dist_unlock(&conn->lock);
+	*ret_conn = conn;
+	return DIST_OK;
+}
+
+struct dist_conn *
+dist_conn_ref(struct dist_conn *conn)
+{
+	atomic_fetch_add_explicit(&conn->refs, 1, memory_order_relaxed);
+	return conn;
+}
+
+void
+dist_conn_unref(struct dist_conn *conn)
+{
+	if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	dist_record_reader_fini(&conn->reader);
+	dist_outbuf_fini(&conn->out);
+	dist_calltab_fini(&conn->calls);
+	dist_mutex_fini(&conn->lock);
+	dist_peer_unref(conn->peer);
+	free(conn);
+}
+
+/* --- Readiness ----------------------------------------------------------------------- */
+
+void
+dist_conn_arm_locked(struct dist_conn *conn)
+{
+	uint32_t events = 0;
+
+	if (conn->state == DIST_CONN_CLOSED)
+		return;
+	if (conn->state == DIST_CONN_CONNECTING || conn->blocked)
+		events |= EPOLLOUT;
+	if (conn->reader_role == DIST_READER_ARMED)
+		events |= EPOLLIN;
+	dist_loop_arm(conn->loop, &conn->source, events);
+}
+
+static void
+conn_on_connected(struct dist_conn *conn)
+{
+	enum dist_err err;
+	bool alive = true;
+
+	err = dist_socket_connect_result(conn->source.fd, &conn->peer->address);
+	if (err) {
+		dist_conn_close(conn, DIST_ECONNECT, dist_error_text());
+		return;
+	}
+	if (dist_loop_timer_cancel(conn->loop, &conn->connect_timer))
+		dist_conn_unref(conn);
+	dist_peer_conn_up(conn->peer);
+	dist_lock(&conn->lock);
+	if (conn->state == DIST_CONN_CONNECTING) {
+		conn->state = DIST_CONN_READY;
+		alive = dist_conn_flush_locked(conn);
+		if (alive && conn->reader_role == DIST_READER_NONE)
+			dist_conn_pass_reader_locked(conn);
+	}
+	dist_unlock(&conn->lock);
+	if (!alive)
+		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+}
+
+static void
+conn_on_ready(struct dist_source *source, uint32_t events)
+{
+	struct dist_conn *conn = DIST_CONTAINER_OF(source, struct dist_conn, source);
+	bool alive = true, read = false;
+
+	dist_lock(&conn->lock);
+	if (conn->state == DIST_CONN_CONNECTING) {
+		dist_unlock(&conn->lock);
+		conn_on_connected(conn);
+		return;
+	}
+	if (conn->state == DIST_CONN_READY) {
+		if (conn->blocked && events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+			conn->blocked = false;
+			alive = dist_conn_flush_locked(conn);
+		}
+		if (conn->reader_role == DIST_READER_ARMED &&
+		    events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+			conn->reader_role = DIST_READER_LOOP;
+			read = true;
+		}
+		/* One shot disarmed all; what is still wanted is armed again. */
+		if (conn->blocked || conn->reader_role == DIST_READER_ARMED)
+			dist_conn_arm_locked(conn);
+	}
+	dist_unlock(&conn->lock);
+	if (!alive)
+		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+	if (read)
+		dist_conn_read_ready(conn);
+}
+
+void
+dist_conn_post_service_locked(struct dist_conn *conn)
+{
+	if (conn->service_posted)
+		return;
+	conn->service_posted = true;
+	dist_conn_ref(conn);
+	dist_loop_post_soon(conn->loop, &conn->service_task);
+}
+
+static void
+conn_service(struct dist_task *task)
+{
+	struct dist_conn *conn = DIST_CONTAINER_OF(task, struct dist_conn, service_task);
+
+	dist_lock(&conn->lock);
+	conn->service_posted = false;
+	dist_unlock(&conn->lock);
+	dist_conn_serve(conn);
+	dist_conn_unref(conn);
+}
+
+void
+dist_conn_serve(struct dist_conn *conn)
+{
+	bool alive;
+
+	dist_lock(&conn->lock);
+	alive = dist_conn_flush_locked(conn);
+	if (alive && conn->state == DIST_CONN_READY &&
+	    conn->reader_role == DIST_READER_NONE && conn->calls.n_pending) {
+		conn->reader_role = DIST_READER_ARMED;
+		dist_conn_arm_locked(conn);
+	}
+	dist_unlock(&conn->lock);
+	if (!alive)
+		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+}
+
+void
+dist_conn_set_idle_timer_locked(struct dist_conn *conn)
+{
+	if (conn->idle_timer_set || conn->state != DIST_CONN_READY)
+		return;
+	conn->idle_timer_set = true;
+	conn->idle_reads = conn->n_reads;
+	dist_conn_ref(conn);
+	dist_loop_timer_set(conn->loop, &conn->idle_timer, dist_clock_ns() + IDLE_NS);
+}
+
+/* Nobody reads: the loop does from now on, unless the connection is in use. */
+static void
+conn_on_idle(struct dist_timer *timer)
+{
+	struct dist_conn *conn = DIST_CONTAINER_OF(timer, struct dist_conn, idle_timer);
+
+	dist_lock(&conn->lock);
+	conn->idle_timer_set = false;
+	if (conn->reader_role == DIST_READER_CALLER || conn->n_reads != conn->idle_reads) {
+		dist_conn_set_idle_timer_locked(conn);
+	} else if (conn->state == DIST_CONN_READY &&
+	           conn->reader_role == DIST_READER_NONE) {
+		conn->reader_role = DIST_READER_ARMED;
+		dist_conn_arm_locked(conn);
+		/* Nobody holds the role: the reader's memory may be touched here. */
+		if (dist_record_reader_settle(&conn->reader) != DIST_OK)
+			dist_log_debug("no-memory", "peer=%s", conn->peer->info.address);
+	}
+	dist_unlock(&conn->lock);
+	dist_conn_unref(conn);
+}
+
+static void
+conn_on_connect_timeout(struct dist_timer *timer)
+{
+	struct dist_conn *conn = DIST_CONTAINER_OF(timer, struct dist_conn, connect_timer);
+	bool late;
+
+	dist_lock(&conn->lock);
+	late = conn->state == DIST_CONN_CONNECTING;
+	dist_unlock(&conn->lock);
+	if (late)
+		dist_conn_close(conn, DIST_ECONNECT, "it did not answer in time");
+	dist_conn_unref(conn);
+}
+
+/* --- Calls --------------------------------------------------------------------------- */
+
+static void
+call_release_record(void *arg)
+{
+	dist_call_unref(arg);
+}
+
+static enum dist_err
+conn_queue_record_locked(struct dist_conn *conn, struct dist_call *call)
+	DIST_REQUIRES(&conn->lock)
+{
+	size_t length;
+	const uint8_t *record =
+		dist_call_header(call, call->xid, conn->peer->with_meta, &length);
+	enum dist_err err;
+
+	if (length <= DIST_OUTBUF_COPY_MAX)
+		return dist_outbuf_append(&conn->out, record, length);
+	err = dist_outbuf_refer(&conn->out, record, length, call_release_record,
+	                        dist_call_ref(call));
+	if (err)
+		dist_call_unref(call);
+	return err;
+}
+
+static enum dist_err
+conn_check_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	size_t pending = dist_outbuf_pending(&conn->out);
+
+	if (conn->state == DIST_CONN_CLOSED)
+		return dist_error_set(DIST_ECONNECT, "%s: the connection was closed",
+		                      dist_peer_label(conn->peer));
+	if (pending > conn->peer->max_unsent_bytes)
+		return dist_error_set(DIST_EBUSY, "%s: %zu bytes wait to be sent",
+		                      dist_peer_label(conn->peer), pending);
+	return DIST_OK;
+}
+
+enum dist_err
+dist_conn_add(struct dist_conn *conn, struct dist_call *call)
+{
+	bool alone, flush, alive = true;
+	enum dist_err err;
+	uint32_t xid;
+
+	dist_lock(&conn->lock);
+	alone = conn->calls.n_pending == 0;
+	if (alone && conn->state == DIST_CONN_READY &&
+	    dist_clock_ns() - conn->used_at_ns > STALE_NS &&
+	    dist_socket_is_dead(conn->source.fd)) {
+		dist_unlock(&conn->lock);
+		dist_conn_close(conn, DIST_ECONNECT, "the peer had closed it");
+		return dist_error_set(DIST_ECONNECT, "%s: the peer had closed it",
+		                      dist_peer_label(conn->peer));
+	}
+	err = conn_check_locked(conn);
+	if (!err)
+		err = dist_calltab_add(&conn->calls, call, &xid);
+	if (err) {
+		dist_unlock(&conn->lock);
+		return err;
+	}
+	dist_call_set_conn(call, conn, xid);
+	err = conn_queue_record_locked(conn, call);
+	if (err) {
+		dist_calltab_undo(&conn->calls, xid);
+		dist_unlock(&conn->lock);
+		return err;
+	}
+	call->sent_at_offset = conn->out.appended;
+	/* Cancelled while it was placed: whoever did so looked here before it was there. */
+	if (dist_call_state(call) != DIST_CALL_PENDING &&
+	    dist_calltab_abandon(&conn->calls, xid, call)) {
+		dist_unlock(&conn->lock);
+		return dist_error_set_plain(DIST_ECANCELED);
+	}
+
+	flush = call->synchronous || alone || dist_outbuf_pending(&conn->out) > FLUSH_BYTES;
+	if (flush)
+		alive = dist_conn_flush_locked(conn);
+	/* A caller that goes on to wait reads itself. */
+	if (!dist_dispatch_caller_waits(call))
+		dist_conn_post_service_locked(conn);
+	dist_unlock(&conn->lock);
+	if (!alive)
+		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+	return DIST_OK;
+}
+
+void
+dist_conn_abandon(struct dist_conn *conn, uint32_t xid, struct dist_call *call)
+{
+	bool was_here, alive = true;
+
+	dist_lock(&conn->lock);
+	was_here = dist_calltab_abandon(&conn->calls, xid, call);
+	if (was_here && conn->peer->with_meta && conn->state == DIST_CONN_READY) {
+		dist_cancel_queue_locked(conn, xid);
+		alive = dist_conn_flush_locked(conn);
+	}
+	if (conn->holder_call == call)
+		dist_conn_kick_locked(conn);
+	dist_unlock(&conn->lock);
+	if (!alive)
+		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+	if (!was_here)
+		return; /* a reply was being looked at: that thread sees that it ended */
+	atomic_fetch_sub(&conn->peer->in_flight, 1);
+	dist_call_unref(call);
+}
+
+/* --- The end ------------------------------------------------------------------------- */
+
+/* Calls out of the table: those that were sent, and those that certainly were not. */
+static void
+conn_take_calls_locked(struct dist_conn *conn, struct dist_list *sent,
+                       struct dist_list *unsent) DIST_REQUIRES(&conn->lock)
+{
+	/* What a writer has in hand may have left: it counts as sent. */
+	uint64_t left = conn->out.accepted + (conn->writing ? conn->out.batch_bytes : 0);
+	struct dist_call *call;
+	uint32_t position = 0;
+
+	while ((call = dist_calltab_pop(&conn->calls, &position)))
+		dist_list_append(call->sent_at_offset <= left ? sent : unsent,
+		                 &call->place_link);
+}
+
+void
+dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
+{
+	struct dist_list sent, unsent, *link;
+	struct dist_parked *parked, *next;
+	char text[DIST_ERROR_TEXT_MAX];
+	bool was_connecting;
+
+	snprintf(text, sizeof(text), "%s: %s", dist_peer_label(conn->peer), why);
+	dist_list_init(&sent);
+	dist_list_init(&unsent);
+	dist_lock(&conn->lock);
+	if (conn->state == DIST_CONN_CLOSED) {
+		dist_unlock(&conn->lock);
+		return;
+	}
+	was_connecting = conn->state == DIST_CONN_CONNECTING;
+	conn->state = DIST_CONN_CLOSED;
+	conn_take_calls_locked(conn, &sent, &unsent);
+	DIST_LIST_EACH (parked, next, &conn->parked, link)
+		dist_call_nudge(parked->call);
+	/* Whoever polls sees the end; the descriptor itself is closed when nobody has it. */
+	shutdown(conn->source.fd, SHUT_RDWR);
+	if (conn->reader_role == DIST_READER_ARMED)
+		conn->reader_role = DIST_READER_NONE;
+	conn->blocked = false;
+	dist_conn_try_dispose_locked(conn);
+	dist_unlock(&conn->lock);
+
+	if (err != DIST_ECLOSED)
+		dist_log_info("connection-lost", "peer=%s why=\"%s\"",
+		              conn->peer->info.address, why);
+	if (dist_loop_timer_cancel(conn->loop, &conn->connect_timer))
+		dist_conn_unref(conn);
+	if (dist_loop_timer_cancel(conn->loop, &conn->idle_timer))
+		dist_conn_unref(conn);
+	dist_peer_conn_gone(conn->peer, conn, was_connecting && err != DIST_ECLOSED);
+
+	while ((link = dist_list_pop(&sent))) {
+		atomic_fetch_sub(&conn->peer->in_flight, 1);
+		dist_dispatch_lost(DIST_CONTAINER_OF(link, struct dist_call, place_link),
+		                   err == DIST_ECLOSED ? err : DIST_ECONNRESET, text);
+	}
+	while ((link = dist_list_pop(&unsent))) {
+		atomic_fetch_sub(&conn->peer->in_flight, 1);
+		dist_dispatch_not_run(DIST_CONTAINER_OF(link, struct dist_call, place_link),
+		                      err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
+	}
+}
+
+void
+dist_conn_try_dispose_locked(struct dist_conn *conn)
+{
+	if (conn->state != DIST_CONN_CLOSED || conn->disposing || conn->writing ||
+	    conn->reader_role != DIST_READER_NONE)
+		return;
+	conn->disposing = true;
+	dist_loop_post(conn->loop, &conn->dispose_task);
+}
+
+/* On the loop's thread, between rounds: no event of this descriptor is on its way. */
+static void
+conn_dispose(struct dist_task *task)
+{
+	struct dist_conn *conn = DIST_CONTAINER_OF(task, struct dist_conn, dispose_task);
+	struct dist_runtime *runtime = conn->runtime;
+
+	dist_loop_remove(conn->loop, &conn->source);
+	close(conn->source.fd);
+	dist_conn_unref(conn);
+	dist_runtime_count_conn(runtime, -1);
+}

@@ -1,0 +1,162 @@
+/*
+ * A connection to a peer, with many calls on it.
+ *
+ *   CONNECTING --> READY --> CLOSED
+ *        |                     ^
+ *        +---------------------+
+ *
+ *   CONNECTING -> READY   [conn_on_connected]
+ *   either     -> CLOSED  [dist_conn_close]
+ *
+ * CONNECTING: calls are added; what they send waits.
+ * READY:      calls are added and sent.
+ * CLOSED:     no call is on it; each was told exactly once, or went to another peer.
+ *
+ * Two roles, each held by at most one thread, which does its I/O without the lock:
+ *
+ * The writer sends what has gathered (conn_write.c). Invariant W: while unsent bytes
+ * exist, a thread holds the role, or the socket is full and its loop waits for room, or a
+ * flush is due within DIST_SOON_NS.
+ *
+ * The reader receives and ends calls (conn_read.c). Invariant R: with a call in flight, a
+ * thread holds the role, or the descriptor is armed in the loop, or arming is due within
+ * DIST_SOON_NS. A thread that waits for its call takes the role when it is free; one that
+ * leaves passes it on to the next that waits. An idle connection is armed again within
+ * 10 ms, so that the end of its peer is seen.
+ */
+#ifndef DIST_CLIENT_CONN_H
+#define DIST_CLIENT_CONN_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/mutex.h"
+#include "client/calltab.h"
+#include "io/loop.h"
+#include "io/outbuf.h"
+#include "wire/record.h"
+
+struct dist_call;
+struct dist_peer;
+struct dist_runtime;
+
+enum dist_conn_state {
+	DIST_CONN_CONNECTING,
+	DIST_CONN_READY,
+	DIST_CONN_CLOSED,
+};
+
+enum dist_reader {
+	DIST_READER_NONE,   /* nobody; the descriptor is not armed for reading */
+	DIST_READER_ARMED,  /* nobody; the loop will be told */
+	DIST_READER_LOOP,   /* the loop's thread */
+	DIST_READER_CALLER, /* a thread that waits for its call */
+};
+
+/* A thread that waits for its call while another one reads; on its stack. */
+struct dist_parked {
+	struct dist_list link;
+	struct dist_call *call;
+	bool granted; /* it holds the reader role now */
+};
+
+struct dist_conn {
+	/* Set by dist_conn_open(), then read-only. */
+	struct dist_peer *peer; /* holds a reference */
+	struct dist_runtime *runtime;
+	struct dist_loop *loop;
+	struct dist_source source;
+
+	atomic_uint refs;
+
+	struct dist_mutex lock; /* guards the next groups */
+	enum dist_conn_state state;
+	struct dist_calltab calls;
+	int64_t used_at_ns; /* when it last became idle */
+	bool disposing;
+
+	/* The writer. */
+	struct dist_outbuf out;
+	bool writing; /* somebody holds the role */
+	bool blocked; /* the socket is full: the loop has the role */
+
+	/* The reader. */
+	enum dist_reader reader_role;
+	struct dist_call *holder_call; /* what the caller that holds it waits for */
+	bool kicked;                   /* the holder must look up */
+	struct dist_list parked;       /* struct dist_parked.link */
+	unsigned n_reads;              /* counts, to see whether it is in use */
+	unsigned idle_reads;           /* n_reads when the idle timer was set */
+	bool idle_timer_set;
+
+	bool service_posted;
+	struct dist_task service_task; /* flush, and arm if nobody reads */
+	struct dist_task dispose_task;
+	struct dist_timer idle_timer;
+	struct dist_timer connect_timer;
+
+	/* The reader role's holder alone. */
+	struct dist_record_reader reader;
+};
+
+/* Start to connect. Given, with one reference. DIST_ECONNECT, DIST_ESYSTEM, DIST_ENOMEM. */
+enum dist_err dist_conn_open(struct dist_conn **ret_conn, struct dist_peer *peer)
+	DIST_MUST_CHECK;
+
+struct dist_conn *dist_conn_ref(struct dist_conn *conn);
+void dist_conn_unref(struct dist_conn *conn);
+
+/*
+ * Add a call: it gets an xid, its record is queued, and leaves now or with others. On
+ * DIST_OK one reference of the call's is the connection's. DIST_ECONNECT: it is closed;
+ * DIST_EBUSY: too much is unsent; DIST_ENOMEM.
+ */
+enum dist_err dist_conn_add(struct dist_conn *conn, struct dist_call *call)
+	DIST_MUST_CHECK;
+
+/*
+ * Take a call off that ended here: its slot stays reserved for the late reply, and the
+ * peer is told. A thread that polls for it is woken.
+ */
+void dist_conn_abandon(struct dist_conn *conn, uint32_t xid, struct dist_call *call);
+
+/*
+ * Wait here until @call is over or not on this connection any more, or @deadline_ns:
+ * flushes, and reads for all when nobody else does.
+ */
+void dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns);
+
+/* Flush, and have the loop read: for those who will not wait here. */
+void dist_conn_serve(struct dist_conn *conn);
+
+/*
+ * End it: calls whose record was not sent go elsewhere, the others are lost. @err and the
+ * text are what they are told. Under no lock. Again: nothing.
+ */
+void dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why);
+
+/* --- Between the files of a connection ----------------------------------------------- */
+
+/* conn.c: one-shot arming for what the roles need now. */
+void dist_conn_arm_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+/* conn.c: a role was given up on a closed connection. */
+void dist_conn_try_dispose_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+/* conn.c: have the loop read, once it is clear that nobody else does. */
+void dist_conn_set_idle_timer_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+/* conn.c: have dist_conn_serve() run soon. */
+void dist_conn_post_service_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+
+/*
+ * conn_write.c: send what waits, unless somebody does. The lock is dropped meanwhile and
+ * held again afterwards. False: the connection broke, errno says how: close it.
+ */
+bool dist_conn_flush_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+
+/* conn_read.c: the loop was told that there is something to read; it has the role. */
+void dist_conn_read_ready(struct dist_conn *conn);
+/* conn_read.c: the role is free: pass it on, or see that the loop gets it. */
+void dist_conn_pass_reader_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+/* conn_read.c: wake the thread that polls here. */
+void dist_conn_kick_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+
+#endif

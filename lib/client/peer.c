@@ -1,0 +1,360 @@
+#include "client/peer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/call.h"
+#include "client/clnt.h"
+#include "client/conn.h"
+#include "client/peer_internal.h"
+#include "client/route.h"
+#include "client/runtime_internal.h"
+#include "idl/node.h"
+#include "io/socket.h"
+
+#define CONNECT_TIMEOUT_MS 3000
+#define MAX_RECORD_BYTES ((size_t)128 * 1024 * 1024)
+#define MAX_UNSENT_BYTES ((size_t)64 * 1024 * 1024)
+
+/* A peer that cannot be reached is left alone for 50 ms, then twice as long, to 5 s. */
+#define REST_FIRST_NS (50 * DIST_NS_PER_MS)
+#define REST_DOUBLINGS_MAX 7
+
+static void
+peer_set_label(struct dist_peer *peer, const char *name)
+{
+	const char *address = peer->info.address;
+
+	if (name && *name && strcmp(name, address) != 0)
+		snprintf(peer->label, sizeof(peer->label), "%s (%s)", name, address);
+	else
+		snprintf(peer->label, sizeof(peer->label), "%s", address);
+}
+
+enum dist_err
+dist_peer_new(struct dist_peer **ret_peer, struct dist_runtime *runtime,
+              const struct dist_sockaddr *address, const struct dist_peer_options *options)
+{
+	static const struct dist_peer_options defaults = { 0 };
+	struct dist_peer *peer = calloc(1, sizeof(*peer));
+	char text[DIST_ADDRESS_TEXT_MAX];
+
+	if (!options)
+		options = &defaults;
+	if (!peer)
+		return dist_error_set_plain(DIST_ENOMEM);
+	peer->info.address = strdup(dist_sockaddr_format(address, text));
+	peer->info.name = strdup(options->name && *options->name ? options->name : text);
+	if (!peer->info.address || !peer->info.name) {
+		free((char *)peer->info.address);
+		free((char *)peer->info.name);
+		free(peer);
+		return dist_error_set_plain(DIST_ENOMEM);
+	}
+	memcpy(peer->info.instance, options->instance, sizeof(peer->info.instance));
+	peer->info.capacity = options->capacity ? options->capacity : 1;
+	peer_set_label(peer, options->name);
+	peer->runtime = dist_runtime_ref(runtime);
+	peer->address = *address;
+	peer->with_meta = options->features & DIST_FEATURE_META;
+	peer->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms
+	                                                       : CONNECT_TIMEOUT_MS;
+	peer->max_record_bytes =
+		options->max_record_bytes ? options->max_record_bytes : MAX_RECORD_BYTES;
+	peer->max_unsent_bytes =
+		options->max_unsent_bytes ? options->max_unsent_bytes : MAX_UNSENT_BYTES;
+	peer->spin_us = options->spin_us;
+	atomic_init(&peer->refs, 1);
+	dist_mutex_init(&peer->lock, DIST_RANK_NODE);
+	*ret_peer = peer;
+	return DIST_OK;
+}
+
+void
+dist_peer_unref(struct dist_peer *peer)
+{
+	if (!peer || atomic_fetch_sub_explicit(&peer->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	/* An open connection holds a reference, so there is none now. */
+	free(peer->unserved);
+	free((char *)peer->info.address);
+	free((char *)peer->info.name);
+	dist_mutex_fini(&peer->lock);
+	dist_runtime_unref(peer->runtime);
+	free(peer);
+}
+
+/* --- Connections --------------------------------------------------------------------- */
+
+/* The connection for a record of this size, with a reference, opened if need be. */
+static enum dist_err
+peer_conn(struct dist_peer *peer, enum dist_lane lane, struct dist_conn **ret_conn)
+{
+	struct dist_conn *conn;
+	enum dist_err err = DIST_OK;
+
+	dist_lock(&peer->lock);
+	conn = peer->conns[lane];
+	if (peer->closed) {
+		err = dist_error_set(DIST_ECLOSED, "%s: closed", dist_peer_label(peer));
+	} else if (!conn) {
+		/* connect() does not wait here; under the lock, so that it is done once. */
+		err = dist_conn_open(&conn, peer);
+		if (!err)
+			peer->conns[lane] = conn;
+	}
+	if (!err)
+		*ret_conn = dist_conn_ref(conn);
+	dist_unlock(&peer->lock);
+	return err;
+}
+
+static void
+peer_note_failure(struct dist_peer *peer) DIST_REQUIRES(&peer->lock)
+{
+	unsigned doublings = DIST_MIN(peer->n_failures, REST_DOUBLINGS_MAX);
+
+	peer->n_failures++;
+	peer->retry_at_ns = dist_clock_ns() + (REST_FIRST_NS << doublings);
+	atomic_store(&peer->failing, true);
+}
+
+enum dist_err
+dist_peer_send(struct dist_peer *peer, struct dist_call *call)
+{
+	enum dist_lane lane = call->args_length > DIST_BULK_BYTES ? DIST_LANE_BULK
+	                                                          : DIST_LANE_SMALL;
+	struct dist_conn *conn;
+	enum dist_err err;
+
+	/* Twice: a connection that was found dead is replaced by a fresh one. */
+	for (int attempt = 0; attempt < 2; attempt++) {
+		err = peer_conn(peer, lane, &conn);
+		if (err) {
+			if (err == DIST_ECONNECT) {
+				dist_lock(&peer->lock);
+				peer_note_failure(peer);
+				dist_unlock(&peer->lock);
+			}
+			return err;
+		}
+		err = dist_conn_add(conn, call);
+		dist_conn_unref(conn);
+		if (err != DIST_ECONNECT)
+			return err;
+	}
+	return err;
+}
+
+void
+dist_peer_conn_up(struct dist_peer *peer)
+{
+	dist_lock(&peer->lock);
+	peer->n_failures = 0;
+	peer->retry_at_ns = 0;
+	atomic_store(&peer->failing, false);
+	atomic_store(&peer->n_unserved, 0);
+	dist_unlock(&peer->lock);
+}
+
+void
+dist_peer_conn_gone(struct dist_peer *peer, struct dist_conn *conn, bool failed)
+{
+	dist_peer_gone_fn *on_gone;
+	void *arg;
+	bool was_open = false;
+
+	dist_lock(&peer->lock);
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		if (peer->conns[lane] == conn) {
+			peer->conns[lane] = NULL;
+			was_open = true;
+		}
+	}
+	if (failed)
+		peer_note_failure(peer);
+	on_gone = peer->closed ? NULL : peer->on_gone;
+	arg = peer->on_gone_arg;
+	dist_unlock(&peer->lock);
+	if (on_gone)
+		on_gone(peer, arg);
+	if (was_open)
+		dist_conn_unref(conn);
+}
+
+void
+dist_peer_on_gone(struct dist_peer *peer, dist_peer_gone_fn *fn, void *arg)
+{
+	dist_lock(&peer->lock);
+	peer->on_gone = fn;
+	peer->on_gone_arg = arg;
+	dist_unlock(&peer->lock);
+}
+
+void
+dist_peer_shut(struct dist_peer *peer, enum dist_err err)
+{
+	struct dist_conn *conns[DIST_N_LANES];
+
+	dist_lock(&peer->lock);
+	peer->closed = true;
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		conns[lane] = peer->conns[lane];
+		if (conns[lane])
+			dist_conn_ref(conns[lane]);
+	}
+	dist_unlock(&peer->lock);
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		if (!conns[lane])
+			continue;
+		dist_conn_close(conns[lane], err, dist_error_string(err));
+		dist_conn_unref(conns[lane]);
+	}
+}
+
+bool
+dist_peer_resting(struct dist_peer *peer)
+{
+	bool resting;
+
+	if (!atomic_load_explicit(&peer->failing, memory_order_relaxed))
+		return false;
+	dist_lock(&peer->lock);
+	resting = peer->retry_at_ns > dist_clock_ns();
+	dist_unlock(&peer->lock);
+	return resting;
+}
+
+bool
+dist_peer_local_address(struct dist_peer *peer, struct dist_sockaddr *ret)
+{
+	struct dist_conn *conn;
+
+	dist_lock(&peer->lock);
+	conn = peer->conns[DIST_LANE_SMALL];
+	if (conn)
+		*ret = dist_socket_local(conn->source.fd);
+	dist_unlock(&peer->lock);
+	return conn != NULL;
+}
+
+/* --- What it does not serve ---------------------------------------------------------- */
+
+bool
+dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers)
+{
+	bool lacks = false;
+
+	if (atomic_load_explicit(&peer->n_unserved, memory_order_relaxed) == 0)
+		return false;
+	dist_lock(&peer->lock);
+	for (unsigned i = 0; i < atomic_load(&peer->n_unserved); i++)
+		lacks = lacks ||
+		        (peer->unserved[i].prog == prog && peer->unserved[i].vers == vers);
+	dist_unlock(&peer->lock);
+	return lacks;
+}
+
+void
+dist_peer_set_lacking(struct dist_peer *peer, uint32_t prog, uint32_t vers)
+{
+	struct dist_unserved *grown;
+	unsigned n;
+
+	if (dist_peer_lacks(peer, prog, vers))
+		return;
+	dist_lock(&peer->lock);
+	n = atomic_load(&peer->n_unserved);
+	grown = realloc(peer->unserved, (n + 1) * sizeof(*grown));
+	if (grown) { /* else it will be asked again, and say so again */
+		peer->unserved = grown;
+		grown[n] = (struct dist_unserved){ prog, vers };
+		atomic_store(&peer->n_unserved, n + 1);
+	}
+	dist_unlock(&peer->lock);
+}
+
+/* --- Called directly ----------------------------------------------------------------- */
+
+enum dist_err
+dist_peer_open(struct dist_peer **ret_peer, struct dist_runtime *runtime,
+               const struct dist_sockaddr *address, const struct dist_peer_options *options)
+{
+	return dist_peer_new(ret_peer, runtime, address, options);
+}
+
+void
+dist_peer_close(struct dist_peer *peer)
+{
+	if (!peer)
+		return;
+	dist_peer_shut(peer, DIST_ECLOSED);
+	dist_peer_unref(peer);
+}
+
+struct peer_route {
+	struct dist_route route;
+	struct dist_peer *peer;
+};
+
+static enum dist_err
+peer_route_pick(struct dist_route *route, struct dist_call *call,
+                struct dist_peer **ret_peer)
+{
+	struct dist_peer *peer = DIST_CONTAINER_OF(route, struct peer_route, route)->peer;
+
+	if (dist_call_has_tried(call, peer))
+		return dist_error_set(DIST_ENONODE, "%s: no other server to try",
+		                      dist_peer_label(peer));
+	atomic_fetch_add(&peer->in_flight, 1);
+	*ret_peer = dist_peer_ref(peer);
+	return DIST_OK;
+}
+
+static bool
+peer_route_park(struct dist_route *route, struct dist_call *call)
+{
+	(void)route;
+	(void)call;
+	return false;
+}
+
+static void
+peer_route_destroy(struct dist_route *route)
+{
+	struct peer_route *self = DIST_CONTAINER_OF(route, struct peer_route, route);
+
+	dist_peer_unref(self->peer);
+	free(self);
+}
+
+static const struct dist_route_ops peer_route_ops = {
+	.pick = peer_route_pick,
+	.park = peer_route_park,
+	.destroy = peer_route_destroy,
+};
+
+CLIENT *
+dist_peer_client(struct dist_peer *peer, rpcprog_t prog, rpcvers_t vers,
+                 const struct dist_call_options *options)
+{
+	struct peer_route *self = calloc(1, sizeof(*self));
+	CLIENT *clnt;
+
+	if (!self) {
+		dist_error_set_plain(DIST_ENOMEM);
+		return NULL;
+	}
+	self->route.ops = &peer_route_ops;
+	self->route.runtime = peer->runtime;
+	self->route.max_record_bytes = peer->max_record_bytes;
+	atomic_init(&self->route.refs, 1);
+	self->peer = dist_peer_ref(peer);
+	clnt = dist_clnt_new(&self->route, prog, vers, options);
+	dist_route_unref(&self->route);
+	return clnt;
+}

@@ -1,0 +1,106 @@
+/* Inside of a peer, for the client layer alone. */
+#ifndef DIST_CLIENT_PEER_INTERNAL_H
+#define DIST_CLIENT_PEER_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/mutex.h"
+#include "client/peer.h"
+
+struct dist_call;
+struct dist_conn;
+
+/* Records over this go by a connection of their own, so that they never block small ones. */
+#define DIST_BULK_BYTES ((size_t)256 * 1024)
+
+enum dist_lane {
+	DIST_LANE_SMALL,
+	DIST_LANE_BULK,
+	DIST_N_LANES,
+};
+
+/* A program and version that the peer said it does not serve. */
+struct dist_unserved {
+	uint32_t prog, vers;
+};
+
+/* A connection to it ended, or could not be made. On the thread that noticed, under no
+ * lock; it must not wait. */
+typedef void dist_peer_gone_fn(struct dist_peer *peer, void *arg);
+
+struct dist_peer {
+	/* Set by dist_peer_new(), then read-only. */
+	struct dist_runtime *runtime;
+	struct dist_sockaddr address;
+	struct dist_node_info info; /* its strings are the peer's */
+	char label[320];            /* "NAME (HOST:PORT)", or the address alone */
+	bool with_meta;             /* it understands DIST_META */
+	int64_t connect_timeout_ms;
+	size_t max_record_bytes, max_unsent_bytes;
+	unsigned spin_us;
+
+	atomic_uint refs;
+	atomic_uint in_flight;   /* calls picked for it and not over */
+	atomic_bool failing;     /* the last connection to it failed */
+	atomic_bool draining;    /* it said so, or its master did */
+	atomic_uint n_unserved;  /* read without the lock, to skip it */
+
+	struct dist_mutex lock; /* guards the rest */
+	struct dist_conn *conns[DIST_N_LANES]; /* open or opening; each holds a reference */
+	bool closed;
+	dist_peer_gone_fn *on_gone;
+	void *on_gone_arg;
+	unsigned n_failures; /* to connect, in a row */
+	int64_t retry_at_ns; /* not before this, while others will do */
+	struct dist_unserved *unserved;
+};
+
+/* With one reference, and no connection. DIST_ENOMEM. */
+enum dist_err dist_peer_new(struct dist_peer **ret_peer, struct dist_runtime *runtime,
+                            const struct dist_sockaddr *address,
+                            const struct dist_peer_options *options) DIST_MUST_CHECK;
+
+static inline struct dist_peer *
+dist_peer_ref(struct dist_peer *peer)
+{
+	atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
+	return peer;
+}
+
+void dist_peer_unref(struct dist_peer *peer);
+
+/* For people: its name and address. */
+static inline const char *
+dist_peer_label(const struct dist_peer *peer)
+{
+	return peer->label;
+}
+
+/*
+ * Give @call to the connection to this peer, which is opened if there is none. On DIST_OK
+ * the connection has taken a reference of the call's. DIST_ECONNECT, DIST_EBUSY (its
+ * unsent bytes are over the limit), DIST_ECLOSED, DIST_ESYSTEM, DIST_ENOMEM: it was not
+ * sent, and the thread's text says why.
+ */
+enum dist_err dist_peer_send(struct dist_peer *peer, struct dist_call *call)
+	DIST_MUST_CHECK;
+
+/* Have @fn called when a connection ends; NULL: no more, from the next end on. */
+void dist_peer_on_gone(struct dist_peer *peer, dist_peer_gone_fn *fn, void *arg);
+
+/* End its connections with @err for the calls on them; none is opened from now on. */
+void dist_peer_shut(struct dist_peer *peer, enum dist_err err);
+
+/* Whether it is better left alone for now: it could not be reached a moment ago. */
+bool dist_peer_resting(struct dist_peer *peer);
+
+/* What it said it does not serve, until it is connected anew. */
+bool dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers);
+void dist_peer_set_lacking(struct dist_peer *peer, uint32_t prog, uint32_t vers);
+
+/* A connection's side: it is up; it is gone, or could not be made (@failed). */
+void dist_peer_conn_up(struct dist_peer *peer);
+void dist_peer_conn_gone(struct dist_peer *peer, struct dist_conn *conn, bool failed);
+
+#endif

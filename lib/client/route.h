@@ -1,0 +1,59 @@
+/*
+ * A route: where the calls of a CLIENT may go. A cluster is one, with all nodes that
+ * serve a program; a peer called directly is one, with itself alone.
+ */
+#ifndef DIST_CLIENT_ROUTE_H
+#define DIST_CLIENT_ROUTE_H
+
+#include <dist/error.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct dist_call;
+struct dist_peer;
+struct dist_runtime;
+struct dist_route;
+
+struct dist_route_ops {
+	/*
+	 * A peer for the next try of @call, none that it has tried, with a reference, and
+	 * the call counted in its in_flight. DIST_ENONODE: none is left, and the thread's
+	 * text says it; DIST_ECLOSED.
+	 */
+	enum dist_err (*pick)(struct dist_route *route, struct dist_call *call,
+	                      struct dist_peer **ret_peer);
+	/*
+	 * Keep @call, whose reference is taken, until a node for it may have appeared, then
+	 * dist_dispatch_place() it; dist_call.wait_nodes_until_ns says how long. False: this
+	 * route does not wait, nothing was taken.
+	 */
+	bool (*park)(struct dist_route *route, struct dist_call *call);
+	/* The last reference is gone. */
+	void (*destroy)(struct dist_route *route);
+};
+
+struct dist_route {
+	const struct dist_route_ops *ops;
+	struct dist_runtime *runtime;
+	size_t max_record_bytes;
+	size_t max_in_flight; /* 0: no bound */
+	atomic_size_t in_flight; /* counted only under a bound */
+	atomic_uint refs;
+};
+
+static inline struct dist_route *
+dist_route_ref(struct dist_route *route)
+{
+	atomic_fetch_add_explicit(&route->refs, 1, memory_order_relaxed);
+	return route;
+}
+
+static inline void
+dist_route_unref(struct dist_route *route)
+{
+	if (atomic_fetch_sub_explicit(&route->refs, 1, memory_order_acq_rel) == 1)
+		route->ops->destroy(route);
+}
+
+#endif

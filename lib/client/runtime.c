@@ -1,0 +1,266 @@
+#include "client/runtime.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "client/call.h"
+#include "client/runtime_internal.h"
+
+/* Calls kept for the next ones, so that a steady load allocates nothing. */
+#define STORE_MAX 4096
+
+struct dist_runtime {
+	/* Set by dist_runtime_start(), then read-only. */
+	struct dist_loop *loop;
+	int kick_fd;
+	unsigned fork_generation;
+	pthread_t callback_thread;
+
+	atomic_uint refs;
+
+	struct dist_mutex store_lock; /* guards the next group */
+	struct dist_list store;       /* struct dist_call.link */
+	unsigned n_stored;
+
+	struct dist_mutex lock; /* guards the next group */
+	pthread_cond_t changed;
+	struct dist_list callbacks; /* struct dist_call.link */
+	unsigned n_conns;
+	bool stopping;
+};
+
+static atomic_uint fork_generation;
+static __thread struct dist_call *callback_call;
+
+static void
+fork_child(void)
+{
+	atomic_fetch_add(&fork_generation, 1);
+}
+
+static void
+fork_watch(void)
+{
+	pthread_atfork(NULL, NULL, fork_child);
+}
+
+static void *callbacks_main(void *arg);
+
+enum dist_err
+dist_runtime_start(struct dist_runtime **ret_runtime, const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct dist_runtime *runtime = calloc(1, sizeof(*runtime));
+	char thread_name[32];
+	enum dist_err err;
+
+	if (!runtime)
+		return dist_error_set_plain(DIST_ENOMEM);
+	pthread_once(&once, fork_watch);
+	runtime->fork_generation = atomic_load(&fork_generation);
+	atomic_init(&runtime->refs, 1);
+	dist_mutex_init(&runtime->store_lock, DIST_RANK_LEAF);
+	dist_mutex_init(&runtime->lock, DIST_RANK_LEAF);
+	pthread_cond_init(&runtime->changed, NULL);
+	dist_list_init(&runtime->store);
+	dist_list_init(&runtime->callbacks);
+
+	runtime->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (runtime->kick_fd < 0) {
+		err = dist_error_set_errno(DIST_ESYSTEM, errno, "cannot make an eventfd");
+		goto no_fd;
+	}
+	snprintf(thread_name, sizeof(thread_name), "dist-io-%s", name);
+	err = dist_loop_start(&runtime->loop, thread_name);
+	if (err)
+		goto no_loop;
+	snprintf(thread_name, sizeof(thread_name), "dist-cb-%s", name);
+	err = dist_thread_start(&runtime->callback_thread, thread_name, callbacks_main,
+	                        runtime);
+	if (err)
+		goto no_thread;
+	*ret_runtime = runtime;
+	return DIST_OK;
+
+no_thread:
+	dist_loop_stop(runtime->loop);
+	dist_loop_free(runtime->loop);
+no_loop:
+	close(runtime->kick_fd);
+no_fd:
+	pthread_cond_destroy(&runtime->changed);
+	dist_mutex_fini(&runtime->lock);
+	dist_mutex_fini(&runtime->store_lock);
+	free(runtime);
+	return err;
+}
+
+void
+dist_runtime_stop(struct dist_runtime *runtime)
+{
+	if (!runtime || dist_runtime_forked(runtime))
+		return;
+	dist_lock(&runtime->lock);
+	while (runtime->n_conns)
+		pthread_cond_wait(&runtime->changed, &runtime->lock.mutex);
+	dist_unlock(&runtime->lock);
+	/* The loop first: a timer that it still runs may end a call that has a callback. */
+	dist_loop_stop(runtime->loop);
+
+	dist_lock(&runtime->lock);
+	runtime->stopping = true;
+	pthread_cond_broadcast(&runtime->changed);
+	dist_unlock(&runtime->lock);
+	pthread_join(runtime->callback_thread, NULL);
+	dist_runtime_unref(runtime);
+}
+
+struct dist_runtime *
+dist_runtime_ref(struct dist_runtime *runtime)
+{
+	atomic_fetch_add_explicit(&runtime->refs, 1, memory_order_relaxed);
+	return runtime;
+}
+
+void
+dist_runtime_unref(struct dist_runtime *runtime)
+{
+	struct dist_list *link;
+
+	if (atomic_fetch_sub_explicit(&runtime->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	while ((link = dist_list_pop(&runtime->store)))
+		free(DIST_CONTAINER_OF(link, struct dist_call, link));
+	dist_loop_free(runtime->loop);
+	close(runtime->kick_fd);
+	pthread_cond_destroy(&runtime->changed);
+	dist_mutex_fini(&runtime->lock);
+	dist_mutex_fini(&runtime->store_lock);
+	free(runtime);
+}
+
+struct dist_loop *
+dist_runtime_loop(struct dist_runtime *runtime)
+{
+	return runtime->loop;
+}
+
+int
+dist_runtime_kick_fd(const struct dist_runtime *runtime)
+{
+	return runtime->kick_fd;
+}
+
+bool
+dist_runtime_forked(const struct dist_runtime *runtime)
+{
+	return runtime->fork_generation !=
+	       atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
+void
+dist_runtime_count_conn(struct dist_runtime *runtime, int change)
+{
+	dist_lock(&runtime->lock);
+	runtime->n_conns += (unsigned)change;
+	if (runtime->n_conns == 0)
+		pthread_cond_broadcast(&runtime->changed);
+	dist_unlock(&runtime->lock);
+}
+
+/* --- The store ----------------------------------------------------------------------- */
+
+struct dist_call *
+dist_runtime_take_call(struct dist_runtime *runtime)
+{
+	struct dist_list *link;
+	struct dist_call *call;
+
+	dist_lock(&runtime->store_lock);
+	link = dist_list_pop(&runtime->store);
+	if (link)
+		runtime->n_stored--;
+	dist_unlock(&runtime->store_lock);
+	call = link ? DIST_CONTAINER_OF(link, struct dist_call, link)
+	            : malloc(sizeof(struct dist_call));
+	if (call)
+		dist_runtime_ref(runtime);
+	return call;
+}
+
+void
+dist_runtime_give_call(struct dist_runtime *runtime, struct dist_call *call)
+{
+	bool keep;
+
+	dist_lock(&runtime->store_lock);
+	keep = runtime->n_stored < STORE_MAX;
+	if (keep) {
+		/* To the front: the one used last is the one still in the cache. */
+		dist_list_prepend(&runtime->store, &call->link);
+		runtime->n_stored++;
+	}
+	dist_unlock(&runtime->store_lock);
+	if (!keep)
+		free(call);
+	dist_runtime_unref(runtime);
+}
+
+/* --- Callbacks ----------------------------------------------------------------------- */
+
+void
+dist_runtime_post_callback(struct dist_runtime *runtime, struct dist_call *call)
+{
+	dist_call_ref(call);
+	dist_lock(&runtime->lock);
+	dist_list_append(&runtime->callbacks, &call->link);
+	pthread_cond_broadcast(&runtime->changed);
+	dist_unlock(&runtime->lock);
+}
+
+struct dist_call *
+dist_runtime_callback_call(void)
+{
+	return callback_call;
+}
+
+static void
+callback_run(struct dist_call *call)
+{
+	dist_waiter_fn *fn;
+	bool freed;
+
+	dist_call_settle(call);
+	dist_lock(&call->lock);
+	fn = call->then_fn;
+	freed = call->freed;
+	dist_unlock(&call->lock);
+	callback_call = call;
+	fn(freed ? NULL : dist_waiter_of(call), call->then_arg);
+	callback_call = NULL;
+	dist_call_unref(call);
+}
+
+static void *
+callbacks_main(void *arg)
+{
+	struct dist_runtime *runtime = arg;
+	struct dist_list *link;
+
+	for (;;) {
+		dist_lock(&runtime->lock);
+		while (!(link = dist_list_pop(&runtime->callbacks)) && !runtime->stopping)
+			pthread_cond_wait(&runtime->changed, &runtime->lock.mutex);
+		dist_unlock(&runtime->lock);
+		if (!link)
+			return NULL;
+		callback_run(DIST_CONTAINER_OF(link, struct dist_call, link));
+	}
+}

@@ -1,0 +1,105 @@
+#include "client/wait.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/blocking.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/conn.h"
+#include "client/peer_internal.h"
+
+/* --- Ending early -------------------------------------------------------------------- */
+
+static void
+call_end_text(struct dist_call *call, enum dist_err err, char *text, size_t size)
+{
+	struct dist_peer *peer = dist_call_current_peer(call);
+
+	snprintf(text, size, "%s: program %#x version %u procedure %u: %s",
+	         peer ? dist_peer_label(peer) : "no node yet", call->prog, call->vers,
+	         call->proc, dist_error_string(err));
+	dist_peer_unref(peer);
+}
+
+void
+dist_call_end(struct dist_call *call, enum dist_err err)
+{
+	char text[DIST_ERROR_TEXT_MAX];
+	struct dist_conn *conn;
+	uint32_t xid;
+
+	if (dist_call_claim(call)) {
+		call_end_text(call, err, text, sizeof(text));
+		dist_call_finish(call, err, text);
+		conn = dist_call_conn(call, &xid);
+		if (conn) {
+			dist_conn_abandon(conn, xid, call);
+			dist_conn_unref(conn);
+		}
+		return;
+	}
+	/* Somebody is writing the outcome at this moment. */
+	for (;;) {
+		unsigned seen = atomic_load(&call->word);
+
+		if ((seen & DIST_CALL_STATE) == DIST_CALL_DONE)
+			return;
+		dist_call_sleep(call, seen, DIST_NEVER);
+	}
+}
+
+/* --- Waiting ------------------------------------------------------------------------- */
+
+/* Once round: on its connection if it is on one, else until it is placed. */
+static void
+call_wait_round(struct dist_call *call, int64_t deadline_ns)
+{
+	unsigned seen = atomic_load(&call->word);
+	uint32_t xid;
+	struct dist_conn *conn = dist_call_conn(call, &xid);
+	bool open = false;
+
+	if (conn) {
+		dist_lock(&conn->lock);
+		open = conn->state != DIST_CONN_CLOSED;
+		dist_unlock(&conn->lock);
+		if (open)
+			dist_conn_wait(conn, call, deadline_ns);
+		dist_conn_unref(conn);
+	}
+	if (!open && !dist_call_over(call)) {
+		dist_thread_will_block();
+		dist_call_sleep(call, seen, deadline_ns);
+	}
+}
+
+bool
+dist_call_wait(struct dist_call *call, int64_t deadline_ns)
+{
+	int64_t until_ns = DIST_MIN(deadline_ns, call->deadline_ns);
+	int cancel_state;
+
+	if (dist_call_state(call) == DIST_CALL_DONE)
+		return true;
+	/* A thread that ended here would take a role with it. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	while (!dist_call_over(call) && dist_clock_ns() < until_ns)
+		call_wait_round(call, until_ns);
+	if (!dist_call_over(call) && call->deadline_ns <= dist_clock_ns())
+		dist_call_end(call, DIST_EDEADLINE);
+	dist_call_settle(call);
+	pthread_setcancelstate(cancel_state, NULL);
+	if (dist_call_state(call) == DIST_CALL_DECODING && deadline_ns == DIST_NEVER)
+		dist_call_end(call, DIST_ECANCELED); /* waits for the other thread */
+	return dist_call_state(call) == DIST_CALL_DONE;
+}
+
+enum dist_err
+dist_call_outcome(const struct dist_call *call)
+{
+	if (call->err)
+		dist_error_set(call->err, "%s",
+		               call->text ? call->text : dist_error_string(call->err));
+	return call->err;
+}

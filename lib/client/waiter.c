@@ -1,0 +1,255 @@
+/* Waiters (dist/waiter.h): a caller's reference to a call. */
+#include <dist/waiter.h>
+#include <stdlib.h>
+
+#include "base/blocking.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/futex.h"
+#include "client/call.h"
+#include "client/conn.h"
+#include "client/observe.h"
+#include "client/peer_internal.h"
+#include "client/runtime_internal.h"
+#include "client/wait.h"
+
+/* Gates on the stack; for more waiters they come from the heap. */
+#define GATES_INLINE 16
+
+static enum dist_err
+waiter_check(struct dist_waiter *waiter)
+{
+	if (!waiter)
+		return dist_error_set(DIST_EINVAL, "no waiter: the call did not start");
+	if (dist_runtime_forked(dist_call_of(waiter)->runtime))
+		return dist_error_set_plain(DIST_EFORKED);
+	return DIST_OK;
+}
+
+/* --- One ----------------------------------------------------------------------------- */
+
+enum dist_err
+dist_waiter_wait(struct dist_waiter *waiter, int64_t timeout_ms)
+{
+	struct dist_call *call = dist_call_of(waiter);
+	enum dist_err err = waiter_check(waiter);
+
+	if (err)
+		return err;
+	if (dist_runtime_callback_call() == call)
+		return dist_error_set(DIST_EDEADLK, "this waiter's own callback runs: ask "
+		                                    "dist_waiter_status() instead");
+	if (!dist_call_wait(call, dist_deadline_in_ms(timeout_ms)))
+		return dist_error_set_plain(DIST_ETIMEDOUT);
+	return dist_call_outcome(call);
+}
+
+bool
+dist_waiter_done(struct dist_waiter *waiter)
+{
+	struct dist_call *call = dist_call_of(waiter);
+
+	return !waiter || dist_runtime_forked(call->runtime) || dist_call_over(call);
+}
+
+const struct dist_node_info *
+dist_waiter_node(struct dist_waiter *waiter)
+{
+	struct dist_call *call = dist_call_of(waiter);
+	struct dist_peer *peer;
+
+	if (waiter_check(waiter))
+		return NULL;
+	if (dist_call_state(call) == DIST_CALL_DONE)
+		return call->peer ? &call->peer->info : NULL;
+	/* A tried peer stays the call's until it is freed, or until all were busy. */
+	peer = dist_call_current_peer(call);
+	dist_peer_unref(peer);
+	return peer ? &peer->info : NULL;
+}
+
+const char *
+dist_waiter_error(struct dist_waiter *waiter)
+{
+	struct dist_call *call = dist_call_of(waiter);
+
+	if (waiter_check(waiter))
+		return dist_error_text();
+	dist_call_settle(call);
+	if (dist_call_state(call) != DIST_CALL_DONE || !call->err)
+		return "";
+	return call->text ? call->text : dist_error_string(call->err);
+}
+
+enum clnt_stat
+dist_waiter_status(struct dist_waiter *waiter)
+{
+	struct rpc_err rpc_err;
+
+	dist_waiter_rpc_error(waiter, &rpc_err);
+	return rpc_err.re_status;
+}
+
+void
+dist_waiter_rpc_error(struct dist_waiter *waiter, struct rpc_err *ret_error)
+{
+	struct dist_call *call = dist_call_of(waiter);
+
+	*ret_error = (struct rpc_err){ .re_status = RPC_FAILED };
+	if (waiter_check(waiter))
+		return;
+	dist_call_settle(call);
+	if (dist_call_state(call) == DIST_CALL_DONE)
+		*ret_error = call->rpc_err;
+	else
+		ret_error->re_status = RPC_INPROGRESS;
+}
+
+void
+dist_waiter_cancel(struct dist_waiter *waiter)
+{
+	if (waiter_check(waiter) == DIST_OK)
+		dist_call_end(dist_call_of(waiter), DIST_ECANCELED);
+}
+
+void
+dist_waiter_free(struct dist_waiter *waiter)
+{
+	struct dist_call *call = dist_call_of(waiter);
+
+	/* In a fork's child its locks may be held by threads that do not exist there. */
+	if (!waiter || dist_runtime_forked(call->runtime))
+		return;
+	dist_lock(&call->lock);
+	call->freed = true;
+	dist_unlock(&call->lock);
+	if (dist_runtime_callback_call() != call)
+		dist_call_end(call, DIST_ECANCELED);
+	dist_call_unref(call);
+}
+
+void *
+dist_waiter_tag(struct dist_waiter *waiter)
+{
+	return waiter ? dist_call_of(waiter)->tag : NULL;
+}
+
+enum dist_err
+dist_waiter_then(struct dist_waiter *waiter, dist_waiter_fn *fn, void *arg)
+{
+	struct dist_call *call = dist_call_of(waiter);
+	enum dist_err err = waiter_check(waiter);
+	bool over;
+
+	if (err)
+		return err;
+	dist_lock(&call->lock);
+	if (call->then_fn || !fn) {
+		dist_unlock(&call->lock);
+		return dist_error_set(DIST_EINVAL, "a waiter takes one callback");
+	}
+	call->then_fn = fn;
+	call->then_arg = arg;
+	over = !dist_observe_locked(call);
+	call->then_due = over;
+	dist_unlock(&call->lock);
+	if (over)
+		dist_runtime_post_callback(call->runtime, call);
+	return DIST_OK;
+}
+
+/* --- Several ------------------------------------------------------------------------- */
+
+enum dist_err
+dist_wait_all(struct dist_waiter *const *waiters, size_t n_waiters, int64_t timeout_ms)
+{
+	int64_t deadline_ns = dist_deadline_in_ms(timeout_ms);
+	enum dist_err first = DIST_OK, err;
+
+	for (size_t i = 0; i < n_waiters; i++) {
+		err = waiter_check(waiters[i]);
+		if (err)
+			continue;
+		if (!dist_call_wait(dist_call_of(waiters[i]), deadline_ns))
+			return dist_error_set_plain(DIST_ETIMEDOUT);
+	}
+	for (size_t i = 0; i < n_waiters && !first; i++) {
+		first = waiter_check(waiters[i]);
+		if (!first)
+			first = dist_call_outcome(dist_call_of(waiters[i]));
+	}
+	return first;
+}
+
+static bool
+find_over(struct dist_waiter *const *waiters, size_t n_waiters, size_t *ret_index)
+{
+	for (size_t i = 0; i < n_waiters; i++) {
+		if (waiters[i] && dist_call_over(dist_call_of(waiters[i]))) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Through a gate: the loops read, and whichever call is over first opens it. */
+static void
+gate_wait(struct dist_waiter *const *waiters, struct dist_gate_link *links,
+          size_t n_waiters, int64_t deadline_ns)
+{
+	struct dist_gate gate;
+
+	atomic_init(&gate.open, 0);
+	for (size_t i = 0; i < n_waiters; i++) {
+		struct dist_conn *conn;
+		uint32_t xid;
+
+		if (!waiters[i])
+			continue;
+		dist_gate_enter(&gate, &links[i], dist_call_of(waiters[i]));
+		conn = dist_call_conn(dist_call_of(waiters[i]), &xid);
+		if (conn) {
+			dist_conn_serve(conn);
+			dist_conn_unref(conn);
+		}
+	}
+	dist_thread_will_block();
+	while (!atomic_load(&gate.open) && dist_clock_ns() < deadline_ns)
+		dist_futex_wait(&gate.open, 0, deadline_ns);
+	for (size_t i = 0; i < n_waiters; i++) {
+		if (waiters[i])
+			dist_gate_leave(&links[i], dist_call_of(waiters[i]));
+	}
+}
+
+enum dist_err
+dist_wait_any(struct dist_waiter *const *waiters, size_t n_waiters, int64_t timeout_ms,
+              size_t *ret_index)
+{
+	struct dist_gate_link few[GATES_INLINE], *links = few;
+	int64_t deadline_ns = dist_deadline_in_ms(timeout_ms);
+	size_t n_real = 0, index = 0;
+	bool found;
+
+	for (size_t i = 0; i < n_waiters; i++)
+		n_real += waiter_check(waiters[i]) == DIST_OK;
+	if (n_real == 0)
+		return dist_error_set(DIST_EINVAL, "no call to wait for");
+	found = find_over(waiters, n_waiters, &index);
+	if (!found && n_waiters > GATES_INLINE) {
+		links = calloc(n_waiters, sizeof(*links));
+		if (!links)
+			return dist_error_set_plain(DIST_ENOMEM);
+	}
+	if (!found) {
+		gate_wait(waiters, links, n_waiters, deadline_ns);
+		found = find_over(waiters, n_waiters, &index);
+	}
+	if (links != few)
+		free(links);
+	if (!found)
+		return dist_error_set_plain(DIST_ETIMEDOUT);
+	*ret_index = index;
+	return dist_waiter_wait(waiters[index], DIST_FOREVER);
+}
