@@ -46,6 +46,15 @@ struct DIST_TSA(capability("mutex")) dist_mutex {
 extern __thread unsigned dist_mutex_held;
 #endif
 
+/* For a lock that exists before any code of ours runs. */
+#ifndef NDEBUG
+#define DIST_MUTEX_INITIALIZER(its_rank) \
+	{ .mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (its_rank) }
+#else
+#define DIST_MUTEX_INITIALIZER(its_rank) \
+	{ .mutex = PTHREAD_MUTEX_INITIALIZER }
+#endif
+
 static inline void
 dist_mutex_init(struct dist_mutex *lock, enum dist_rank rank)
 {

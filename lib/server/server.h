@@ -66,7 +66,8 @@ struct dist_server_load {
 	unsigned queued;    /* calls waiting for a worker */
 	unsigned deferred;  /* calls whose answer comes later */
 	unsigned n_connections;
-	uint64_t calls;     /* ever begun */
+	uint64_t calls;       /* ever taken */
+	uint64_t n_takeovers; /* of the loop, from a procedure that was not short */
 };
 void dist_server_load(struct dist_server *server, struct dist_server_load *ret_load);
 
@@ -83,7 +84,7 @@ enum dist_err dist_server_drain(struct dist_server *server, int64_t timeout_ms)
  * nothing. on_closed is not called any more. */
 void dist_server_stop(struct dist_server *server);
 
-/* --- For services of our own, in a procedure ---------------------------------------- */
+/* --- For services of our own, in a procedure ------------------------------------- */
 
 /* The connection's number, never used again; 0 on a foreign transport. */
 uint64_t dist_request_conn_id(struct svc_req *rqstp);

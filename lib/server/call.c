@@ -1,0 +1,140 @@
+#include "server/call.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "idl/node.h"
+#include "server/core.h"
+
+#include <stdlib.h>
+
+static int64_t
+call_deadline(const struct dist_call_header *header, int64_t now_ns)
+{
+	if (!header->has_meta || header->meta.left_ms == DIST_META_NO_DEADLINE)
+		return DIST_NEVER;
+	return now_ns + header->meta.left_ms * DIST_NS_PER_MS;
+}
+
+void
+dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *conn,
+                      struct dist_served *served, const struct dist_call_header *header,
+                      int64_t now_ns)
+{
+	call->conn = conn;
+	call->served = served;
+	call->pace = dist_served_pace(served, header->proc);
+	call->header = *header;
+	call->deadline_ns = call_deadline(header, now_ns);
+	call->adopted = false;
+	call->memory = NULL;
+	call->pending.xid = header->xid;
+	call->pending.deferred = false;
+	call->pending.has_meta = header->has_meta;
+	atomic_init(&call->pending.cancelled, false);
+	dist_list_init(&call->pending.link);
+	dist_list_init(&call->link);
+}
+
+/* The header's pieces of @old, as they lie in @new_record. */
+static void
+call_move_record(struct dist_server_call *call, struct dist_bytes old,
+                 struct dist_bytes new_record)
+{
+	struct dist_call_header *header = &call->header;
+
+	header->cred.body.data = new_record.data + (header->cred.body.data - old.data);
+	header->verf.body.data = new_record.data + (header->verf.body.data - old.data);
+	header->args.data = new_record.data + (header->args.data - old.data);
+}
+
+enum dist_err
+dist_server_call_own_record(struct dist_server_call *call, struct dist_bytes record)
+{
+	struct dist_bytes taken;
+	enum dist_err err;
+
+	err = dist_record_reader_take(&call->conn->reader, record, &call->memory, &taken);
+	if (err)
+		return err;
+	call_move_record(call, record, taken);
+	return DIST_OK;
+}
+
+enum dist_err
+dist_server_call_new(struct dist_server_call **ret_call,
+                     const struct dist_server_call *from, struct dist_bytes record)
+{
+	size_t size = from->memory ? 0 : record.length;
+	struct dist_server_call *call = malloc(sizeof(*call) + size);
+
+	if (!call)
+		return dist_error_set_plain(DIST_ENOMEM);
+	*call = *from;
+	dist_list_init(&call->pending.link);
+	dist_list_init(&call->link);
+	if (size > 0) {
+		struct dist_bytes copy = { (uint8_t *)(call + 1), size };
+
+		memcpy(call + 1, record.data, size);
+		call_move_record(call, record, copy);
+	}
+	dist_server_call_adopt(call);
+	*ret_call = call;
+	return DIST_OK;
+}
+
+void
+dist_server_call_free(struct dist_server_call *call)
+{
+	dist_server_call_disown(call);
+	free(call->memory);
+	free(call);
+}
+
+void
+dist_server_call_adopt(struct dist_server_call *call)
+{
+	struct dist_server_conn *conn = dist_server_conn_ref(call->conn);
+
+	dist_lock(&conn->lock);
+	dist_list_append(&conn->pending, &call->pending.link);
+	dist_unlock(&conn->lock);
+	call->adopted = true;
+}
+
+void
+dist_server_call_disown(struct dist_server_call *call)
+{
+	struct dist_server_conn *conn = call->conn;
+
+	if (!call->adopted)
+		return;
+	call->adopted = false;
+	dist_lock(&conn->lock);
+	dist_list_remove(&call->pending.link);
+	dist_unlock(&conn->lock);
+	dist_server_conn_unref(conn);
+}
+
+bool
+dist_pending_unwanted(const struct dist_pending *pending,
+                      const struct dist_server_conn *conn, int64_t deadline_ns)
+{
+	return atomic_load_explicit(&pending->cancelled, memory_order_relaxed) ||
+	       dist_server_conn_gone(conn) ||
+	       (deadline_ns != DIST_NEVER && dist_clock_ns() >= deadline_ns);
+}
+
+enum dist_call_fate
+dist_server_call_fate(const struct dist_server_call *call)
+{
+	if (dist_server_conn_gone(call->conn))
+		return DIST_CALL_UNWANTED;
+	if (atomic_load_explicit(&call->pending.cancelled, memory_order_relaxed))
+		return DIST_CALL_CANCELLED;
+	if (call->deadline_ns != DIST_NEVER && dist_clock_ns() >= call->deadline_ns)
+		return DIST_CALL_UNWANTED;
+	if (atomic_load(&call->conn->server->stopping))
+		return DIST_CALL_STOPPED;
+	return DIST_CALL_RUNS;
+}

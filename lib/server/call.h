@@ -1,0 +1,63 @@
+/*
+ * A call that a server has taken. One that runs inline lives on the stack of the thread
+ * that reads, its record lies in that thread's buffer, and only the loop knows of it. All
+ * others are *adopted*: they hold their connection, which has them in its list of pending
+ * calls, so that CANCEL and the connection's end find them.
+ */
+#ifndef DIST_SERVER_CALL_H
+#define DIST_SERVER_CALL_H
+
+#include "server/conn.h"
+#include "server/service.h"
+#include "wire/callmsg.h"
+
+struct dist_server_call {
+	struct dist_server_conn *conn;
+	struct dist_served *served;
+	struct dist_pace *pace;
+	struct dist_call_header header; /* points into the record */
+	int64_t deadline_ns;            /* DIST_NEVER: none */
+	bool adopted;
+	void *memory; /* the record, where it is the call's own; free()d with it */
+	struct dist_pending pending;
+	struct dist_list link; /* in a queue of calls */
+};
+
+/* What became of a queued call before it could run. */
+enum dist_call_fate {
+	DIST_CALL_RUNS,
+	DIST_CALL_UNWANTED, /* connection gone or deadline passed: nobody waits for it */
+	DIST_CALL_CANCELLED,
+	DIST_CALL_STOPPED, /* the server ends */
+};
+
+/* Fill @call from a header that was read at @now_ns; not adopted. */
+void dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *conn,
+                           struct dist_served *served,
+                           const struct dist_call_header *header, int64_t now_ns);
+
+/* Have it own its record: the reader's buffer, when the record fills it, or a copy. */
+enum dist_err dist_server_call_own_record(struct dist_server_call *call,
+                                          struct dist_bytes record) DIST_MUST_CHECK;
+
+/*
+ * The same on the heap, adopted, with a copy of @record, unless it owns it already.
+ * *ret_call: dist_server_call_free() it; @from's memory is its. DIST_ENOMEM: nothing was
+ * taken.
+ */
+enum dist_err dist_server_call_new(struct dist_server_call **ret_call,
+                                   const struct dist_server_call *from,
+                                   struct dist_bytes record) DIST_MUST_CHECK;
+void dist_server_call_free(struct dist_server_call *call);
+
+/* Make it known to its connection; disown is the opposite, and may free the connection. */
+void dist_server_call_adopt(struct dist_server_call *call);
+void dist_server_call_disown(struct dist_server_call *call);
+
+enum dist_call_fate dist_server_call_fate(const struct dist_server_call *call);
+
+/* Whether nobody waits for the reply any more. */
+bool dist_pending_unwanted(const struct dist_pending *pending,
+                           const struct dist_server_conn *conn, int64_t deadline_ns);
+
+#endif

@@ -1,0 +1,275 @@
+#include "server/conn.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "server/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct dist_server_conn *
+dist_server_conn_new(struct dist_server *server, uint64_t id, int fd,
+                     const struct dist_sockaddr *peer)
+{
+	struct dist_server_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->server = server;
+	conn->id = id;
+	conn->fd = fd;
+	conn->peer = *peer;
+	conn->local = dist_socket_local(fd);
+	atomic_init(&conn->refs, 1);
+	atomic_init(&conn->gone, false);
+	atomic_init(&conn->active_ns, dist_clock_ns());
+	atomic_init(&conn->unsent, 0);
+	dist_list_init(&conn->link);
+	dist_list_init(&conn->ready_link);
+	dist_list_init(&conn->pending);
+	dist_record_reader_init(&conn->reader, server->options.max_record_bytes);
+	dist_outbuf_init(&conn->out);
+	dist_mutex_init(&conn->lock, DIST_RANK_SERVER_CONN);
+	return conn;
+}
+
+struct dist_server_conn *
+dist_server_conn_ref(struct dist_server_conn *conn)
+{
+	atomic_fetch_add_explicit(&conn->refs, 1, memory_order_relaxed);
+	return conn;
+}
+
+void
+dist_server_conn_unref(struct dist_server_conn *conn)
+{
+	if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	dist_outbuf_fini(&conn->out);
+	dist_record_reader_fini(&conn->reader);
+	dist_mutex_fini(&conn->lock);
+	free(conn);
+}
+
+/* --- Appending ------------------------------------------------------------------ */
+
+static void
+conn_note_unsent_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	atomic_store_explicit(&conn->unsent, dist_outbuf_pending(&conn->out),
+	                      memory_order_relaxed);
+}
+
+/* The loop sees the end of a connection that is shut down, and closes it. */
+static void
+conn_break_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	if (!dist_server_conn_gone(conn))
+		shutdown(conn->fd, SHUT_RDWR);
+}
+
+static enum dist_err
+conn_gone_error(const struct dist_server_conn *conn)
+{
+	char peer[DIST_ADDRESS_TEXT_MAX];
+
+	return dist_error_set(DIST_ECONNRESET, "the caller, %s, is gone",
+	                      dist_sockaddr_format(&conn->peer, peer));
+}
+
+enum dist_err
+dist_server_conn_append_locked(struct dist_server_conn *conn, const void *data,
+                               size_t length, void *memory)
+{
+	enum dist_err err;
+
+	if (dist_server_conn_gone(conn))
+		err = conn_gone_error(conn);
+	else if (memory)
+		err = dist_outbuf_refer(&conn->out, data, length, free, memory);
+	else
+		err = dist_outbuf_append(&conn->out, data, length);
+	if (err) {
+		free(memory);
+		conn_break_locked(conn);
+		return err;
+	}
+	conn_note_unsent_locked(conn);
+	return DIST_OK;
+}
+
+enum dist_err
+dist_server_conn_append(struct dist_server_conn *conn, const void *data, size_t length,
+                        void *memory)
+{
+	enum dist_err err;
+
+	dist_lock(&conn->lock);
+	err = dist_server_conn_append_locked(conn, data, length, memory);
+	dist_unlock(&conn->lock);
+	return err;
+}
+
+/* --- Readiness ------------------------------------------------------------------ */
+
+/*
+ * Reading stops while too much is unsent. Records that were left in the reader for that
+ * reason are no news to epoll: writability, which comes at once when the output has
+ * drained, brings the loop back to them.
+ *
+ * The system call is made under the lock, so that two threads cannot arm in the wrong
+ * order. It does not wait for anything.
+ */
+static void
+conn_arm_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	bool full = dist_server_conn_full(conn);
+	struct epoll_event event = { .data.ptr = conn };
+
+	if (dist_server_conn_gone(conn))
+		return;
+	if (!full)
+		event.events |= EPOLLIN;
+	if (conn->blocked || (conn->stalled && !full))
+		event.events |= EPOLLOUT;
+	if (event.events == conn->armed)
+		return;
+	conn->armed = event.events;
+	if (epoll_ctl(conn->server->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event))
+		conn_break_locked(conn);
+}
+
+void
+dist_server_conn_arm(struct dist_server_conn *conn, bool stalled)
+{
+	dist_lock(&conn->lock);
+	conn->stalled = stalled;
+	conn_arm_locked(conn);
+	dist_unlock(&conn->lock);
+}
+
+/* --- Sending -------------------------------------------------------------------- */
+
+/* Give the writer role back; the descriptor to close, or -1. */
+static int
+conn_end_writing_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	conn->writing = false;
+	if (!dist_server_conn_gone(conn))
+		return -1;
+	return conn->fd;
+}
+
+/* One batch. Whether there is more to send, and this thread still holds the role. */
+static bool
+conn_send_batch_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	enum dist_sent sent;
+	bool more;
+
+	dist_outbuf_begin(&conn->out);
+	dist_unlock(&conn->lock);
+	sent = dist_outbuf_send(&conn->out, conn->fd);
+	dist_lock(&conn->lock);
+	more = dist_outbuf_end(&conn->out);
+
+	conn_note_unsent_locked(conn);
+	if (dist_server_conn_gone(conn))
+		return false;
+	atomic_store_explicit(&conn->active_ns, dist_clock_ns(), memory_order_relaxed);
+	if (sent == DIST_SENT_BROKEN) {
+		conn_break_locked(conn);
+		return false;
+	}
+	conn->blocked = sent == DIST_SENT_BLOCKED;
+	return more && !conn->blocked;
+}
+
+/* This thread holds the writer role. */
+static int
+conn_write_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	while (conn_send_batch_locked(conn))
+		;
+	conn_arm_locked(conn);
+	return conn->blocked ? -1 : conn_end_writing_locked(conn);
+}
+
+static bool
+conn_may_write_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	return !conn->writing && !dist_server_conn_gone(conn) &&
+	       dist_outbuf_pending(&conn->out) > 0;
+}
+
+void
+dist_server_conn_flush(struct dist_server_conn *conn)
+{
+	int fd = -1;
+
+	dist_lock(&conn->lock);
+	if (conn_may_write_locked(conn)) {
+		conn->writing = true;
+		fd = conn_write_locked(conn);
+	}
+	dist_unlock(&conn->lock);
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+dist_server_conn_writable(struct dist_server_conn *conn)
+{
+	int fd = -1;
+
+	dist_lock(&conn->lock);
+	if (conn->blocked) {
+		conn->blocked = false;
+		fd = conn_write_locked(conn);
+	}
+	dist_unlock(&conn->lock);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* --- The end -------------------------------------------------------------------- */
+
+static unsigned
+conn_forget_deferred_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	struct dist_pending *pending, *next;
+	unsigned n = 0;
+
+	DIST_LIST_EACH (pending, next, &conn->pending, link) {
+		if (!pending->deferred)
+			continue;
+		dist_list_remove(&pending->link);
+		n++;
+	}
+	return n;
+}
+
+unsigned
+dist_server_conn_close(struct dist_server_conn *conn, bool *ret_watched)
+{
+	unsigned n_deferred;
+	int fd;
+
+	dist_lock(&conn->lock);
+	atomic_store(&conn->gone, true);
+	n_deferred = conn_forget_deferred_locked(conn);
+	epoll_ctl(conn->server->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	shutdown(conn->fd, SHUT_RDWR);
+	/* A thread that is sending closes the descriptor when it is back. */
+	fd = conn->writing && !conn->blocked ? -1 : conn->fd;
+	*ret_watched = conn->watched;
+	conn->watched = false;
+	dist_unlock(&conn->lock);
+
+	if (fd >= 0)
+		close(fd);
+	return n_deferred;
+}

@@ -1,0 +1,125 @@
+/*
+ * A connection of a server.
+ *
+ * Its reading belongs to the holder of the loop role, which alone closes it. Replies are
+ * appended by any thread, under its lock; one thread at a time holds its writer role and
+ * sends without the lock. On EAGAIN the writer role stays with the loop, which goes on
+ * when the socket is writable. Nobody ever blocks on a peer.
+ *
+ *	!writing             nobody sends
+ *	writing, !blocked    a thread holds the writer role, in dist_server_conn_flush()
+ *	writing, blocked     the loop holds it, EPOLLOUT is armed
+ *
+ * The descriptor is closed once the connection is gone and no thread writes. The struct
+ * lives as long as a call of it does, and a deferred one may outlive the server: where
+ * @gone is set, @server is not touched any more.
+ */
+#ifndef DIST_SERVER_CONN_H
+#define DIST_SERVER_CONN_H
+
+#include "base/bytes.h"
+#include "base/mutex.h"
+#include "io/outbuf.h"
+#include "wire/record.h"
+#include "wire/uaddr.h"
+
+#include <stdatomic.h>
+
+struct dist_server;
+
+/* Unsent output beyond which a peer's calls are not read any more until it takes some. */
+#define DIST_SERVER_OUTPUT_MAX ((size_t)1024 * 1024)
+
+/*
+ * A call as its connection knows it while it is queued, runs beside the loop, or is to be
+ * answered later: CANCEL finds it here.
+ */
+struct dist_pending {
+	struct dist_list link; /* in the connection's list; guarded by its lock */
+	uint32_t xid;
+	bool deferred;
+	bool has_meta;
+	atomic_bool cancelled;
+};
+
+struct dist_server_conn {
+	/* Read-only. */
+	struct dist_server *server;
+	uint64_t id;
+	struct dist_sockaddr peer, local;
+
+	atomic_uint refs;
+	atomic_bool gone;
+	atomic_int_least64_t active_ns; /* when it last received or sent anything */
+	atomic_size_t unsent;           /* dist_outbuf_pending() of the last look */
+
+	/* The loop holder's. */
+	struct dist_list link;       /* in the loop's list of all */
+	struct dist_list ready_link; /* in the loop's list of those with records left */
+	struct dist_record_reader reader;
+	bool has_records;        /* whole records may be left in @reader */
+	int64_t received_ns;     /* when what is in @reader was read */
+	int64_t record_since_ns; /* when an unfinished record began; 0: there is none */
+
+	struct dist_mutex lock; /* guards all below */
+	int fd;
+	uint32_t armed; /* what epoll waits for */
+	struct dist_outbuf out;
+	bool writing, blocked;
+	bool stalled; /* records wait in @reader for the output to drain */
+	bool watched; /* on_closed is to be called */
+	struct dist_list pending;
+};
+
+/* Given, with one reference. @fd is taken. NULL: no memory; @fd is still yours. */
+struct dist_server_conn *dist_server_conn_new(struct dist_server *server, uint64_t id,
+                                              int fd, const struct dist_sockaddr *peer);
+struct dist_server_conn *dist_server_conn_ref(struct dist_server_conn *conn);
+void dist_server_conn_unref(struct dist_server_conn *conn);
+
+static inline bool
+dist_server_conn_gone(const struct dist_server_conn *conn)
+{
+	return atomic_load_explicit(&conn->gone, memory_order_relaxed);
+}
+
+/*
+ * Append a whole record, with its mark. It leaves with the next flush. @data is copied,
+ * and @memory NULL; or it lies in malloc()ed @memory, which is taken whatever is returned.
+ * What cannot be
+ * kept for want of memory breaks the connection: a caller must not wait for a reply that
+ * never comes. DIST_ECONNRESET: gone; DIST_ENOMEM.
+ */
+enum dist_err dist_server_conn_append(struct dist_server_conn *conn, const void *data,
+                                      size_t length, void *memory);
+/* The same under the lock. */
+enum dist_err dist_server_conn_append_locked(struct dist_server_conn *conn,
+                                             const void *data, size_t length, void *memory)
+	DIST_REQUIRES(&conn->lock);
+
+/* Send what there is, unless another thread does or the socket is full. */
+void dist_server_conn_flush(struct dist_server_conn *conn);
+
+/* --- For the holder of the loop role -------------------------------------------- */
+
+/* The socket is writable: go on where EAGAIN ended it. */
+void dist_server_conn_writable(struct dist_server_conn *conn);
+
+/* Whether so much is unsent that no further call should be taken. */
+static inline bool
+dist_server_conn_full(const struct dist_server_conn *conn)
+{
+	return atomic_load_explicit(&conn->unsent, memory_order_relaxed) >
+	       DIST_SERVER_OUTPUT_MAX;
+}
+
+/* Have epoll wait for what is wanted now; @stalled as in the struct. */
+void dist_server_conn_arm(struct dist_server_conn *conn, bool stalled);
+
+/*
+ * It ends: shut down, off epoll, what is unsent dropped, deferred calls of it forgotten.
+ * Returns how many those were; *ret_watched as on_closed wants to know.
+ */
+unsigned dist_server_conn_close(struct dist_server_conn *conn, bool *ret_watched);
+
+#endif

@@ -1,0 +1,58 @@
+/* A server's insides, for the files of this folder. */
+#ifndef DIST_SERVER_CORE_H
+#define DIST_SERVER_CORE_H
+
+#include "server/loop.h"
+#include "server/server.h"
+#include "server/service.h"
+#include "server/workers.h"
+
+/* What STATS tells, beside what is counted elsewhere. Relaxed: they order nothing. */
+#define DIST_SERVER_COUNTERS(X) \
+	X(calls) \
+	X(calls_inline) \
+	X(calls_pooled) \
+	X(refused_busy) \
+	X(refused_draining) \
+	X(calls_cancelled) \
+	X(calls_unwanted) \
+	X(bad_records) \
+	X(accepted) \
+	X(turned_away) \
+	X(bytes_in)
+
+struct dist_server_counters {
+#define DIST_SERVER_COUNTER_FIELD(name) atomic_uint_least64_t name;
+	DIST_SERVER_COUNTERS(DIST_SERVER_COUNTER_FIELD)
+#undef DIST_SERVER_COUNTER_FIELD
+};
+
+#define dist_server_count_n(server, counter, n) \
+	((void)atomic_fetch_add_explicit(&(server)->counters.counter, (n), \
+	                                 memory_order_relaxed))
+#define dist_server_count(server, counter) dist_server_count_n(server, counter, 1)
+
+struct dist_server {
+	/* Set by open and add; read-only once started. */
+	struct dist_server_options options; /* no defaults left in it */
+	char name[11]; /* "dist-" before it makes a thread's name, of 15 bytes */
+	struct dist_listeners listeners;
+	int epoll_fd, wake_fd;
+	struct dist_served_table services;
+	bool started;
+
+	atomic_bool draining; /* users' services take no new calls */
+	atomic_bool stopping;
+	atomic_bool quiet; /* while draining: no connection has had a byte for a second */
+	atomic_uint n_connections;
+	atomic_uint n_deferred;
+	struct dist_server_counters counters;
+
+	struct dist_workers workers;
+	struct dist_server_loop loop; /* the role holder's */
+};
+
+/* The node program (node_program.c). */
+extern const struct dist_service dist_node_program;
+
+#endif

@@ -1,0 +1,309 @@
+/*
+ * A transport for one call.
+ *
+ * The dispatcher of rpcgen decodes by svc_getargs(), calls the procedure, replies by
+ * svc_sendreply() or one of svcerr_*(), frees the arguments and then the result. All of
+ * it goes through the six operations below. Its habits decide what they do:
+ *
+ * - it does not free arguments whose decoding failed, so getargs does;
+ * - it calls exit(1) when freeargs says FALSE, so freeargs never does;
+ * - it frees a result that a procedure which said FALSE never filled in. So the result is
+ *   freed (dist_freeresult()) only when it was handed to us to be sent.
+ */
+#include "server/xprt.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "server/core.h"
+#include "server/reply.h"
+#include "wire/xdr.h"
+
+#include <rpc/svc_mt.h>
+
+/* What _authenticate() makes of a credential: struct authunix_parms, a host name of 255
+ * bytes, 16 groups. libtirpc itself gives it 400 bytes. */
+#define XPRT_CRED_SIZE 1024
+
+struct run {
+	SVCXPRT xprt; /* first: what dispatchers see */
+	SVCXPRT_EXT ext;
+	struct svc_req req;
+	struct dist_server_call *call;
+	void *scratch;
+	bool replied;
+	bool deferred;
+	bool has_result; /* the procedure said TRUE: its result is defined, and to be freed */
+	struct dist_sockaddr peer, local; /* the procedure's own to look at */
+	/* Written by _authenticate(), for AUTH_SYS only. */
+	_Alignas(16) char cred[XPRT_CRED_SIZE];
+};
+
+static struct run *
+run_of(const SVCXPRT *xprt)
+{
+	return (struct run *)(uintptr_t)xprt;
+}
+
+static struct dist_reply_to
+run_reply_to(const struct run *run)
+{
+	const struct dist_server_call *call = run->call;
+
+	return (struct dist_reply_to){
+		.conn = call->conn,
+		.xid = call->header.xid,
+		.has_meta = call->header.has_meta,
+		.queued = dist_workers_n_queued(&call->conn->server->workers),
+	};
+}
+
+/* --- The operations ------------------------------------------------------------- */
+
+static bool_t
+xprt_recv(SVCXPRT *xprt, struct rpc_msg *msg)
+{
+	(void)xprt;
+	(void)msg;
+	return FALSE;
+}
+
+static enum xprt_stat
+xprt_stat(SVCXPRT *xprt)
+{
+	(void)xprt;
+	return XPRT_IDLE;
+}
+
+static bool_t
+xprt_getargs(SVCXPRT *xprt, xdrproc_t xdr_args, void *args)
+{
+	const struct dist_server_call *call = run_of(xprt)->call;
+	size_t budget = call->conn->server->options.max_decode_bytes;
+	struct dist_decoder decoder;
+
+	if (!budget)
+		budget = dist_decoder_default_budget(call->header.args.length);
+	dist_decoder_init(&decoder, call->header.args, budget);
+	if (dist_decoder_get(&decoder, xdr_args, args)) {
+		dist_log_debug("args-refused", "prog=0x%x vers=%u proc=%u why=\"%s\"",
+		               call->header.prog, call->header.vers, call->header.proc,
+		               dist_error_text());
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static bool_t
+xprt_freeargs(SVCXPRT *xprt, xdrproc_t xdr_args, void *args)
+{
+	(void)xprt;
+	xdr_free(xdr_args, args);
+	return TRUE;
+}
+
+static enum dist_err
+run_send_results(struct run *run, const struct accepted_reply *reply)
+{
+	const struct dist_server_call *call = run->call;
+	DIST_CLEANUP(dist_encoder_fini) struct dist_encoder encoder;
+	struct dist_reply_to to = run_reply_to(run);
+	size_t max_record = call->conn->server->options.max_record_bytes;
+	enum dist_err err;
+
+	dist_encoder_init(&encoder, run->scratch, DIST_XPRT_SCRATCH_SIZE,
+	                  DIST_RECORD_MARK_SIZE + max_record);
+	err = dist_reply_success_encode(&to, &encoder, reply->ar_results.proc,
+	                                reply->ar_results.where);
+	if (err)
+		return err;
+	/* The peer may be gone, and then it has nothing to be told. */
+	(void)!dist_server_conn_append(call->conn, encoder.data, encoder.length,
+	                               dist_reply_memory_take(&encoder));
+	return DIST_OK;
+}
+
+static bool
+run_reply_results(struct run *run, const struct accepted_reply *reply)
+{
+	const struct dist_call_header *header = &run->call->header;
+
+	run->has_result = true;
+	if (!run_send_results(run, reply))
+		return true;
+	dist_log_warning("reply-failed", "prog=0x%x vers=%u proc=%u why=\"%s\"",
+	                 header->prog, header->vers, header->proc, dist_error_text());
+	return false; /* the dispatcher answers SYSTEM_ERR now */
+}
+
+static void
+run_reply_accepted(struct run *run, const struct accepted_reply *reply)
+{
+	struct dist_reply_to to = run_reply_to(run);
+
+	if (reply->ar_stat == PROG_MISMATCH)
+		dist_reply_prog_mismatch(&to, (uint32_t)reply->ar_vers.low,
+		                         (uint32_t)reply->ar_vers.high);
+	else
+		dist_reply_accepted(&to, reply->ar_stat);
+}
+
+static void
+run_reply_denied(struct run *run, const struct rejected_reply *reply)
+{
+	struct dist_reply_to to = run_reply_to(run);
+
+	if (reply->rj_stat == AUTH_ERROR)
+		dist_reply_auth_error(&to, reply->rj_why);
+	else
+		dist_reply_rpc_mismatch(&to);
+}
+
+/* svc_sendreply() and svcerr_*() end here. */
+static bool_t
+xprt_reply(SVCXPRT *xprt, struct rpc_msg *msg)
+{
+	struct run *run = run_of(xprt);
+
+	if (run->deferred)
+		return TRUE;
+	if (run->replied)
+		return FALSE; /* a call has one reply */
+	if (msg->rm_reply.rp_stat == MSG_DENIED)
+		run_reply_denied(run, &msg->rjcted_rply);
+	else if (msg->acpted_rply.ar_stat != SUCCESS)
+		run_reply_accepted(run, &msg->acpted_rply);
+	else if (!run_reply_results(run, &msg->acpted_rply))
+		return FALSE;
+	run->replied = true;
+	return TRUE;
+}
+
+static void
+xprt_destroy(SVCXPRT *xprt)
+{
+	(void)xprt;
+}
+
+static bool_t
+xprt_control(SVCXPRT *xprt, const u_int request, void *info)
+{
+	(void)xprt;
+	(void)request;
+	(void)info;
+	return FALSE;
+}
+
+static const struct xp_ops xprt_ops = {
+	.xp_recv = xprt_recv,
+	.xp_stat = xprt_stat,
+	.xp_getargs = xprt_getargs,
+	.xp_reply = xprt_reply,
+	.xp_freeargs = xprt_freeargs,
+	.xp_destroy = xprt_destroy,
+};
+
+static const struct xp_ops2 xprt_ops2 = { .xp_control = xprt_control };
+
+/* --- A run ---------------------------------------------------------------------- */
+
+static void
+run_copy_address(struct dist_sockaddr *to, struct netbuf *ret_netbuf,
+                 const struct dist_sockaddr *from)
+{
+	memcpy(&to->storage, &from->storage, from->length);
+	to->length = from->length;
+	ret_netbuf->buf = &to->storage;
+	ret_netbuf->len = from->length;
+	ret_netbuf->maxlen = sizeof(to->storage);
+}
+
+static void
+run_init(struct run *run, struct dist_server_call *call, void *scratch)
+{
+	const struct dist_call_header *header = &call->header;
+	SVCXPRT *xprt = &run->xprt;
+
+	memset(run, 0, offsetof(struct run, peer));
+	run->call = call;
+	run->scratch = scratch;
+	run_copy_address(&run->peer, &xprt->xp_rtaddr, &call->conn->peer);
+	run_copy_address(&run->local, &xprt->xp_ltaddr, &call->conn->local);
+	memcpy(&xprt->xp_raddr, &run->peer.storage,
+	       DIST_MIN(sizeof(xprt->xp_raddr), (size_t)run->peer.length));
+	xprt->xp_addrlen = (int)run->peer.length;
+	xprt->xp_fd = -1;
+	xprt->xp_port = (u_short)dist_sockaddr_port(&run->local);
+	xprt->xp_ops = &xprt_ops;
+	xprt->xp_ops2 = &xprt_ops2;
+	xprt->xp_netid = (char *)(uintptr_t)dist_sockaddr_netid(&run->peer);
+	xprt->xp_p3 = &run->ext;
+
+	run->req.rq_prog = header->prog;
+	run->req.rq_vers = header->vers;
+	run->req.rq_proc = header->proc;
+	run->req.rq_cred.oa_flavor = (enum_t)header->cred.flavor;
+	run->req.rq_cred.oa_base = (caddr_t)(uintptr_t)header->cred.body.data;
+	run->req.rq_cred.oa_length = (u_int)header->cred.body.length;
+	run->req.rq_clntcred = run->cred;
+	run->req.rq_xprt = xprt;
+}
+
+/* The loop let only AUTH_NONE and AUTH_SYS through; the latter libtirpc takes apart. */
+static enum auth_stat
+run_authenticate(struct run *run)
+{
+	struct rpc_msg msg = { 0 };
+
+	if (run->req.rq_cred.oa_flavor == AUTH_NONE)
+		return AUTH_OK;
+	msg.rm_call.cb_cred = run->req.rq_cred;
+	msg.rm_call.cb_verf = _null_auth;
+	return _authenticate(&run->req, &msg);
+}
+
+void
+dist_xprt_run(struct dist_server_call *call, void *scratch)
+{
+	struct dist_reply_to to;
+	enum auth_stat why;
+	struct run run;
+
+	run_init(&run, call, scratch);
+	why = run_authenticate(&run);
+	if (why != AUTH_OK) {
+		to = run_reply_to(&run);
+		dist_reply_auth_error(&to, why);
+		return;
+	}
+	call->served->service->dispatch(&run.req, &run.xprt);
+	if (!run.replied && !run.deferred) {
+		to = run_reply_to(&run);
+		dist_reply_accepted(&to, SYSTEM_ERR);
+	}
+}
+
+struct dist_server_call *
+dist_xprt_call(const SVCXPRT *xprt)
+{
+	return xprt && xprt->xp_ops == &xprt_ops ? run_of(xprt)->call : NULL;
+}
+
+bool
+dist_xprt_defer(SVCXPRT *xprt)
+{
+	struct run *run = run_of(xprt);
+
+	if (run->replied || run->deferred)
+		return false;
+	run->deferred = true;
+	return true;
+}
+
+int
+dist_freeresult(SVCXPRT *xprt, xdrproc_t xdr_result, caddr_t result)
+{
+	if (!dist_xprt_call(xprt) || run_of(xprt)->has_result)
+		xdr_free(xdr_result, result);
+	return 1;
+}
