@@ -76,7 +76,7 @@ test_what_is_no_address_is_refused_with_its_reason(void **state)
 		{ "[127.0.0.1]:1", "IPv6" },
 		{ "[::1]3000", "port" },
 		{ "[::1]:", "port" },
-		{ "[::1]]:3000", "brackets" },
+		{ "[::1]]:3000", "port" },
 		{ "ho st:1", "character" },
 		{ "host/1", "character" },
 		{ "h\xc3\xb6st:1", "character" },
