@@ -56,6 +56,7 @@ emit_freeresult(FILE *out, const char *name)
 	        name);
 }
 
+/* The cast over void (*)(void) is what compilers take for meant. */
 static void
 emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
            const struct dist_spec_procedure *procedure,
@@ -70,7 +71,7 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 		        "enum dist_err\n"
 		        "%s_reply(struct dist_deferred *dist_deferred)\n"
 		        "{\n"
-		        "\treturn dist_deferred_reply(dist_deferred, (xdrproc_t)xdr_void, 0);\n"
+		        "\treturn dist_deferred_reply(dist_deferred, (xdrproc_t)(void (*)(void))xdr_void, 0);\n"
 		        "}\n"
 		        "\n",
 		        name);
@@ -85,7 +86,9 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 		        dist_name_of_result(arena, spec, type));
 	fprintf(out,
 	        "{\n"
-	        "\treturn dist_deferred_reply(dist_deferred, (xdrproc_t)%s, dist_result);\n"
+	        "\treturn dist_deferred_reply(dist_deferred, "
+	        "(xdrproc_t)(void (*)(void))%s,\n"
+	        "\t                           dist_result);\n"
 	        "}\n"
 	        "\n",
 	        dist_name_of_xdr(arena, type));

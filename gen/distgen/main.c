@@ -1,5 +1,4 @@
-/* distgen: from an interface in an .x file to C. What it is asked to do, and the help.
- */
+/* distgen: from an interface in an .x file to C. This is its command line. */
 #include "command.h"
 #include "job.h"
 

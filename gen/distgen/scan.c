@@ -100,8 +100,7 @@ scan_passthrough(struct dist_scan *scan)
 	scan->where.line++;
 }
 
-/* At the start of a line that is in no comment: markers and % lines, as many as come.
- */
+/* Where lines start outside comments: markers and % lines, as many as come. */
 static void
 scan_line_starts(struct dist_scan *scan)
 {
