@@ -331,9 +331,9 @@ watch_sleep_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 
 /* Be the watchdog for a moment. */
 static void
-worker_watch_locked(struct dist_worker *self) DIST_REQUIRES(&self->server->workers.lock)
+worker_watch_locked(struct dist_workers *workers, struct dist_worker *self)
+	DIST_REQUIRES(&workers->lock)
 {
-	struct dist_workers *workers = &self->server->workers;
 	struct wake wake;
 
 	workers->watched = true;
@@ -352,12 +352,11 @@ worker_watch_locked(struct dist_worker *self) DIST_REQUIRES(&self->server->worke
 }
 
 static void
-worker_wait_locked(struct dist_worker *self) DIST_REQUIRES(&self->server->workers.lock)
+worker_wait_locked(struct dist_workers *workers, struct dist_worker *self)
+	DIST_REQUIRES(&workers->lock)
 {
-	struct dist_workers *workers = &self->server->workers;
-
 	if (!workers->watched) {
-		worker_watch_locked(self);
+		worker_watch_locked(workers, self);
 		return;
 	}
 	workers->n_idle++;
@@ -436,7 +435,7 @@ worker_step(struct dist_worker *self)
 		return false;
 	}
 	if (!call && dist_role_state(&workers->role) != DIST_ROLE_FREE)
-		worker_wait_locked(self);
+		worker_wait_locked(workers, self);
 	dist_unlock(&workers->lock);
 	if (call)
 		worker_run(self, call);
