@@ -1,0 +1,147 @@
+/*
+ * A stream of fragments, received in pieces of any size: the records are those that a
+ * reader of the whole stream would see, and errors come at the same record.
+ */
+#include "wire/record.h"
+
+#include "base/cleanup.h"
+#include "fuzz.h"
+
+#define RECORD_MAX   ((size_t)50000)
+#define EMPTY_MAX    16
+#define JOINED_SLACK 8
+
+/* The stream as a whole, read in the simplest way. */
+struct whole {
+	const uint8_t *at, *end;
+	uint8_t *joined;
+};
+
+/* The next record joined into @whole->joined; an error, or not there yet. */
+static enum dist_err
+whole_next(struct whole *whole, size_t *ret_length, bool *ret_have)
+{
+	const uint8_t *at = whole->at;
+	size_t length = 0, fragment;
+	unsigned n_empty = 0;
+	uint32_t mark;
+
+	*ret_have = false;
+	do {
+		if (whole->end - at < 4)
+			return DIST_OK;
+		mark = dist_load_be32(at);
+		fragment = mark & 0x7fffffff;
+		at += 4;
+		if (fragment > RECORD_MAX - length)
+			return DIST_ETOOBIG;
+		if (mark == 0 && ++n_empty > EMPTY_MAX)
+			return DIST_EPROTO;
+		if ((size_t)(whole->end - at) < fragment)
+			return DIST_OK;
+		memcpy(whole->joined + length, at, fragment);
+		length += fragment;
+		at += fragment;
+	} while (!(mark & DIST_RECORD_LAST));
+	whole->at = at;
+	*ret_length = length;
+	*ret_have = true;
+	return DIST_OK;
+}
+
+/* Pseudo-random, from the input alone. */
+static uint32_t
+roll(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void
+compare(struct whole *whole, struct dist_bytes record,
+        struct dist_record_reader *reader, bool take)
+{
+	size_t length = 0;
+	bool have = false;
+	void *memory = NULL;
+
+	FUZZ_CHECK(whole_next(whole, &length, &have) == DIST_OK && have);
+	FUZZ_CHECK(record.length == length);
+	if (take)
+		FUZZ_CHECK(dist_record_reader_take(reader, record, &memory, &record) ==
+		           DIST_OK);
+	FUZZ_CHECK(memcmp(record.data, whole->joined, length) == 0);
+	free(memory);
+}
+
+/* All records there are now; false after an error, which the whole stream has too. */
+static bool
+drain(struct dist_record_reader *reader, struct whole *whole, uint32_t *seed)
+{
+	struct dist_bytes record;
+	enum dist_err err;
+	size_t length;
+	bool have;
+
+	for (;;) {
+		err = dist_record_reader_next(reader, &record, &have);
+		if (err) {
+			FUZZ_CHECK(whole_next(whole, &length, &have) == err);
+			return false;
+		}
+		if (!have)
+			return true;
+		compare(whole, record, reader, roll(seed) % 4 == 0);
+	}
+}
+
+/* Receives a piece of at most @left bytes; how many it was. */
+static size_t
+receive(struct dist_record_reader *reader, const uint8_t *data, size_t left,
+        uint32_t *seed)
+{
+	size_t length, most = roll(seed) % 4 ? 1 + roll(seed) % 600 : left;
+	uint8_t *space;
+
+	FUZZ_CHECK(dist_record_reader_space(reader, &space, &length) == DIST_OK);
+	FUZZ_CHECK(length > 0);
+	length = DIST_MIN(length, left);
+	length = DIST_MIN(length, most);
+	memcpy(space, data, length);
+	dist_record_reader_filled(reader, length);
+	return length;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct whole whole = { data, data + size, malloc(RECORD_MAX + JOINED_SLACK) };
+	uint32_t seed = (uint32_t)size;
+	uint8_t lent[4096];
+	size_t length = 0;
+	bool have = false;
+
+	FUZZ_CHECK(whole.joined);
+	if (size > 0)
+		seed = seed * 256 + data[size - 1];
+	dist_record_reader_init(&reader, RECORD_MAX);
+	while (size > 0) {
+		if (roll(&seed) % 2)
+			dist_record_reader_lend(&reader, lent, sizeof(lent));
+		length = receive(&reader, data, size, &seed);
+		data += length;
+		size -= length;
+		if (!drain(&reader, &whole, &seed)) {
+			free(whole.joined);
+			return 0;
+		}
+		FUZZ_CHECK(reader.capacity <= 4 * RECORD_MAX + 65536);
+		if (roll(&seed) % 2)
+			FUZZ_CHECK(dist_record_reader_settle(&reader) == DIST_OK);
+	}
+	FUZZ_CHECK(whole_next(&whole, &length, &have) == DIST_OK && !have);
+	FUZZ_CHECK(dist_record_reader_partial(&reader) == (whole.at < whole.end));
+	free(whole.joined);
+	return 0;
+}
