@@ -401,8 +401,8 @@ conn_take_calls_locked(struct dist_conn *conn, struct dist_list *sent,
 		                 &call->place_link);
 }
 
-void
-dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
+static void
+conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only_idle)
 {
 	struct dist_list sent, unsent, *link;
 	struct dist_parked *parked, *next;
@@ -413,7 +413,7 @@ dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
 	dist_list_init(&sent);
 	dist_list_init(&unsent);
 	dist_lock(&conn->lock);
-	if (conn->state == DIST_CONN_CLOSED) {
+	if (conn->state == DIST_CONN_CLOSED || (only_idle && conn->calls.n_pending)) {
 		dist_unlock(&conn->lock);
 		return;
 	}
@@ -430,7 +430,7 @@ dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
 	dist_conn_try_dispose_locked(conn);
 	dist_unlock(&conn->lock);
 
-	if (err != DIST_ECLOSED)
+	if (err != DIST_ECLOSED && !only_idle)
 		dist_log_info("connection-lost", "peer=%s why=\"%s\"",
 		              conn->peer->info.address, why);
 	if (dist_loop_timer_cancel(conn->loop, &conn->connect_timer))
@@ -449,6 +449,18 @@ dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
 		dist_dispatch_not_run(DIST_CONTAINER_OF(link, struct dist_call, place_link),
 		                      err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
 	}
+}
+
+void
+dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why)
+{
+	conn_close(conn, err, why, false);
+}
+
+void
+dist_conn_close_if_idle(struct dist_conn *conn)
+{
+	conn_close(conn, DIST_ECONNRESET, "not needed any more", true);
 }
 
 void

@@ -135,6 +135,9 @@ void dist_conn_serve(struct dist_conn *conn);
  */
 void dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why);
 
+/* The same if no call is on it, in one step with looking, so that none is lost. */
+void dist_conn_close_if_idle(struct dist_conn *conn);
+
 /* --- Between the files of a connection ----------------------------------------------- */
 
 /* conn.c: one-shot arming for what the roles need now. */

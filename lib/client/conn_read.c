@@ -113,6 +113,8 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 				reply_end_call(conn, &replies[i], own);
 		}
 	}
+	if (atomic_load_explicit(&conn->peer->leaving, memory_order_relaxed))
+		dist_conn_close_if_idle(conn);
 	return err;
 }
 
@@ -269,11 +271,14 @@ conn_spin(struct dist_conn *conn, struct dist_call *call)
 	return false;
 }
 
-/* With the role held: read for all until @call is over, the connection, or the time. */
+/*
+ * With the role held: read for all until @call is over or went elsewhere (its answer was
+ * that it did not run here), the connection is, or the time.
+ */
 static void
 conn_read_until(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
 {
-	while (!dist_call_over(call)) {
+	while (!dist_call_over(call) && dist_call_is_on(call, conn)) {
 		if (conn->peer->spin_us && conn_spin(conn, call))
 			continue;
 		if (dist_call_over(call) || !conn_poll(conn, deadline_ns))

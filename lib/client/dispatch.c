@@ -134,7 +134,7 @@ dist_dispatch_place(struct dist_call *call)
 		}
 		call_keep_failure(call, err, NULL, dist_error_text());
 		dist_peer_unref(peer);
-		if (err == DIST_ENOMEM || err == DIST_ECLOSED) {
+		if (err == DIST_ENOMEM) {
 			call_give_up(call, err, call->last_text);
 			return;
 		}
@@ -216,7 +216,7 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 	dist_reply_header_to_rpc_err(header, &rpc_err);
 	if (header->has_meta && header->meta.not_run != DIST_RAN) {
 		if (header->meta.not_run == DIST_NOT_RUN_DRAINING)
-			atomic_store(&peer->draining, true);
+			atomic_store(&peer->leaving, true);
 		snprintf(text, sizeof(text), "%s: %s", dist_peer_label(peer),
 		         not_run_text(header->meta.not_run));
 		dist_dispatch_not_run(call, DIST_EBUSY, text);

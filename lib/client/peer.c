@@ -100,7 +100,7 @@ peer_conn(struct dist_peer *peer, enum dist_lane lane, struct dist_conn **ret_co
 	dist_lock(&peer->lock);
 	conn = peer->conns[lane];
 	if (peer->closed) {
-		err = dist_error_set(DIST_ECLOSED, "%s: closed", dist_peer_label(peer));
+		err = dist_error_set(DIST_ECONNECT, "%s: it left", dist_peer_label(peer));
 	} else if (!conn) {
 		/* connect() does not wait here; under the lock, so that it is done once. */
 		err = dist_conn_open(&conn, peer);
@@ -157,6 +157,7 @@ dist_peer_conn_up(struct dist_peer *peer)
 	peer->n_failures = 0;
 	peer->retry_at_ns = 0;
 	atomic_store(&peer->failing, false);
+	atomic_store(&peer->leaving, false); /* at this address something new has begun */
 	atomic_store(&peer->n_unserved, 0);
 	dist_unlock(&peer->lock);
 }
@@ -177,6 +178,9 @@ dist_peer_conn_gone(struct dist_peer *peer, struct dist_conn *conn, bool failed)
 	}
 	if (failed)
 		peer_note_failure(peer);
+	/* It left, and may come back: it rests for a moment like one that failed. */
+	if (was_open && atomic_exchange(&peer->leaving, false))
+		peer_note_failure(peer);
 	on_gone = peer->closed ? NULL : peer->on_gone;
 	arg = peer->on_gone_arg;
 	dist_unlock(&peer->lock);
@@ -195,6 +199,35 @@ dist_peer_on_gone(struct dist_peer *peer, dist_peer_gone_fn *fn, void *arg)
 	dist_unlock(&peer->lock);
 }
 
+/* What is open, each with a reference. */
+static void
+peer_list_conns_locked(struct dist_peer *peer, struct dist_conn *conns[DIST_N_LANES])
+	DIST_REQUIRES(&peer->lock)
+{
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		conns[lane] = peer->conns[lane];
+		if (conns[lane])
+			dist_conn_ref(conns[lane]);
+	}
+}
+
+void
+dist_peer_leave(struct dist_peer *peer)
+{
+	struct dist_conn *conns[DIST_N_LANES];
+
+	atomic_store(&peer->leaving, true);
+	dist_lock(&peer->lock);
+	peer_list_conns_locked(peer, conns);
+	dist_unlock(&peer->lock);
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		if (!conns[lane])
+			continue;
+		dist_conn_close_if_idle(conns[lane]);
+		dist_conn_unref(conns[lane]);
+	}
+}
+
 void
 dist_peer_shut(struct dist_peer *peer, enum dist_err err)
 {
@@ -202,11 +235,7 @@ dist_peer_shut(struct dist_peer *peer, enum dist_err err)
 
 	dist_lock(&peer->lock);
 	peer->closed = true;
-	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
-		conns[lane] = peer->conns[lane];
-		if (conns[lane])
-			dist_conn_ref(conns[lane]);
-	}
+	peer_list_conns_locked(peer, conns);
 	dist_unlock(&peer->lock);
 	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
 		if (!conns[lane])
@@ -227,6 +256,17 @@ dist_peer_resting(struct dist_peer *peer)
 	resting = peer->retry_at_ns > dist_clock_ns();
 	dist_unlock(&peer->lock);
 	return resting;
+}
+
+bool
+dist_peer_closed(struct dist_peer *peer)
+{
+	bool closed;
+
+	dist_lock(&peer->lock);
+	closed = peer->closed;
+	dist_unlock(&peer->lock);
+	return closed;
 }
 
 bool
@@ -307,6 +347,8 @@ peer_route_pick(struct dist_route *route, struct dist_call *call,
 {
 	struct dist_peer *peer = DIST_CONTAINER_OF(route, struct peer_route, route)->peer;
 
+	if (dist_peer_closed(peer))
+		return dist_error_set(DIST_ECLOSED, "%s: closed", dist_peer_label(peer));
 	if (dist_call_has_tried(call, peer))
 		return dist_error_set(DIST_ENONODE, "%s: no other server to try",
 		                      dist_peer_label(peer));

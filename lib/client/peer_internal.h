@@ -43,7 +43,7 @@ struct dist_peer {
 	atomic_uint refs;
 	atomic_uint in_flight;   /* calls picked for it and not over */
 	atomic_bool failing;     /* the last connection to it failed */
-	atomic_bool draining;    /* it said so, or its master did */
+	atomic_bool leaving;     /* it drains or left: connections end when they are idle */
 	atomic_uint n_unserved;  /* read without the lock, to skip it */
 
 	struct dist_mutex lock; /* guards the rest */
@@ -86,11 +86,16 @@ dist_peer_label(const struct dist_peer *peer)
 enum dist_err dist_peer_send(struct dist_peer *peer, struct dist_call *call)
 	DIST_MUST_CHECK;
 
+/* It drains, or left the view: its connections end as soon as no call is on them. */
+void dist_peer_leave(struct dist_peer *peer);
+
 /* Have @fn called when a connection ends; NULL: no more, from the next end on. */
 void dist_peer_on_gone(struct dist_peer *peer, dist_peer_gone_fn *fn, void *arg);
 
 /* End its connections with @err for the calls on them; none is opened from now on. */
 void dist_peer_shut(struct dist_peer *peer, enum dist_err err);
+
+bool dist_peer_closed(struct dist_peer *peer);
 
 /* Whether it is better left alone for now: it could not be reached a moment ago. */
 bool dist_peer_resting(struct dist_peer *peer);

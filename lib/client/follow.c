@@ -1,0 +1,392 @@
+/*
+ * A follower: one thread that keeps a cluster's view up to date with one master. It finds
+ * the master, asks for all nodes, then watches: a call that the master holds until
+ * something changes. When the master goes away it looks for it again, and the cluster
+ * uses the last view meanwhile.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "client/cluster.h"
+#include "client/locate.h"
+#include "client/runtime_internal.h"
+#include "wire/uaddr.h"
+
+/* Finding a master, all its candidates together. */
+#define FIND_NS (5000 * DIST_NS_PER_MS)
+#define LIST_TIMEOUT_MS 2000
+/* Beyond the time that a WATCH is held: then the master is silent. */
+#define WATCH_SLACK_MS 2000
+#define HOLD_MIN_MS 300
+#define HOLD_MAX_MS 60000
+/* Between two attempts: the first pause, doubled up to the longest. */
+#define PAUSE_FIRST_MS 20
+#define PAUSE_MAX_MS 1000
+
+struct dist_follower {
+	/* Set by dist_follower_start(), then read-only. */
+	struct dist_cluster *cluster;
+	unsigned index;
+	struct dist_hostport address;
+	struct dist_view_source source; /* .next NULL: over the network */
+	char name[DIST_HOST_MAX + 16];  /* "HOST:PORT" as given */
+	pthread_t thread;
+
+	/* The thread's alone. */
+	dist_id master_id; /* of the last view; zero before the first */
+	uint64_t epoch;
+	int64_t lease_ms;
+	unsigned n_failures;
+
+	/* Guarded by the cluster's lock. */
+	struct dist_peer *peer; /* the master; holds a reference */
+	char trouble[DIST_ERROR_TEXT_MAX];
+};
+
+static void *follower_main(void *arg);
+
+enum dist_err
+dist_follower_start(struct dist_follower **ret_follower, struct dist_cluster *cluster,
+                    unsigned index, const struct dist_hostport *master,
+                    const struct dist_view_source *source)
+{
+	struct dist_follower *follower = calloc(1, sizeof(*follower));
+	enum dist_err err;
+
+	if (!follower)
+		return dist_error_set_plain(DIST_ENOMEM);
+	follower->cluster = cluster;
+	follower->index = index;
+	if (source)
+		follower->source = *source;
+	if (master) {
+		follower->address = *master;
+		if (master->port >= 0)
+			snprintf(follower->name, sizeof(follower->name), "%s:%d",
+			         master->host, master->port);
+		else
+			snprintf(follower->name, sizeof(follower->name), "%s",
+			         master->host);
+	}
+	snprintf(follower->trouble, sizeof(follower->trouble), "%s: no answer yet",
+	         follower->name);
+	err = dist_thread_start(&follower->thread, "dist-follow", follower_main, follower);
+	if (err) {
+		free(follower);
+		return err;
+	}
+	*ret_follower = follower;
+	return DIST_OK;
+}
+
+void
+dist_follower_interrupt(struct dist_follower *follower)
+{
+	struct dist_peer *peer = dist_follower_master(follower);
+
+	if (follower->source.interrupt)
+		follower->source.interrupt(follower->source.arg);
+	if (peer)
+		dist_peer_shut(peer, DIST_ECLOSED);
+	dist_peer_unref(peer);
+}
+
+void
+dist_follower_free(struct dist_follower *follower)
+{
+	pthread_join(follower->thread, NULL);
+	free(follower);
+}
+
+const char *
+dist_follower_trouble_locked(const struct dist_follower *follower)
+{
+	return follower->trouble;
+}
+
+struct dist_peer *
+dist_follower_master(struct dist_follower *follower)
+{
+	struct dist_peer *peer;
+
+	dist_lock(&follower->cluster->lock);
+	peer = follower->peer ? dist_peer_ref(follower->peer) : NULL;
+	dist_unlock(&follower->cluster->lock);
+	return peer;
+}
+
+static bool
+follower_stopping(struct dist_follower *follower)
+{
+	return atomic_load(&follower->cluster->stopping);
+}
+
+/* --- Views to members ---------------------------------------------------------------- */
+
+static bool
+entry_address(const dist_node_entry *entry, struct dist_sockaddr *ret_address)
+{
+	for (u_int i = 0; i < entry->endpoints.endpoints_len; i++) {
+		const dist_endpoint *endpoint = &entry->endpoints.endpoints_val[i];
+
+		if (dist_uaddr_parse(endpoint->netid, endpoint->uaddr, ret_address) ==
+		    DIST_OK)
+			return true;
+	}
+	return false;
+}
+
+static void
+node_connection_gone(struct dist_peer *peer, void *arg)
+{
+	dist_keeper_report(arg, peer->info.instance);
+}
+
+static struct dist_peer *
+make_node(const dist_node_entry *entry, void *arg)
+{
+	struct dist_cluster *cluster = arg;
+	struct dist_peer_options options = {
+		.name = entry->name,
+		.capacity = entry->capacity,
+		.features = entry->features,
+		.connect_timeout_ms = cluster->options.connect_timeout_ms,
+		.max_record_bytes = cluster->options.max_record_bytes,
+		.max_unsent_bytes = cluster->options.max_unsent_bytes,
+		.spin_us = cluster->options.spin_us,
+	};
+	struct dist_sockaddr address;
+	struct dist_peer *peer;
+
+	if (!entry_address(entry, &address)) {
+		dist_error_set(DIST_EADDRESS, "node %s has no address that can be called",
+		               entry->name);
+		return NULL;
+	}
+	memcpy(options.instance, entry->instance, sizeof(options.instance));
+	if (dist_peer_new(&peer, cluster->route.runtime, &address, &options))
+		return NULL;
+	dist_peer_on_gone(peer, node_connection_gone, cluster);
+	dist_log_info("node-seen", "name=%s address=%s capacity=%u", peer->info.name,
+	              peer->info.address, peer->info.capacity);
+	return peer;
+}
+
+static void
+follower_apply(struct dist_follower *follower, const dist_view *view)
+{
+	static const dist_id nobody;
+	struct dist_cluster *cluster = follower->cluster;
+	struct dist_leavers leavers = { 0 };
+	bool first = memcmp(follower->master_id, nobody, sizeof(nobody)) == 0;
+	bool restarted =
+		!first && memcmp(follower->master_id, view->master, sizeof(dist_id)) != 0;
+
+	dist_lock(&cluster->lock);
+	if (dist_members_apply(&cluster->members, follower->index, view, restarted,
+	                       dist_clock_ns(), make_node, cluster, &leavers) != DIST_OK)
+		dist_log_warning("view-incomplete", "master=%s why=\"%s\"", follower->name,
+		                 dist_error_text());
+	if (first)
+		cluster->n_views++;
+	follower->trouble[0] = '\0';
+	dist_unlock(&cluster->lock);
+
+	memcpy(follower->master_id, view->master, sizeof(dist_id));
+	follower->epoch = view->epoch;
+	follower->lease_ms = view->lease_ms;
+	follower->n_failures = 0;
+	for (size_t i = 0; i < leavers.n; i++)
+		dist_keeper_depart(cluster, leavers.list[i], leavers.lease_ms[i]);
+	free(leavers.list);
+	free(leavers.lease_ms);
+	dist_cluster_view_changed(cluster);
+}
+
+/* --- A master over the network ------------------------------------------------------- */
+
+static int64_t
+follower_hold_ms(const struct dist_follower *follower)
+{
+	return DIST_MAX(HOLD_MIN_MS, DIST_MIN(follower->lease_ms, HOLD_MAX_MS));
+}
+
+/* All nodes, as the first call to a master: it shows that one answers there. */
+static enum dist_err
+follower_list(struct dist_follower *follower, struct dist_peer *peer)
+{
+	struct dist_call_options options = { .timeout_ms = LIST_TIMEOUT_MS };
+	CLIENT *clnt = dist_peer_client(peer, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
+	dist_view view = { 0 };
+	enum dist_err err = DIST_OK;
+
+	if (!clnt)
+		return dist_error_last();
+	if (dist_list_1(FALSE, &view, clnt) != RPC_SUCCESS) {
+		err = dist_error_last();
+	} else {
+		follower_apply(follower, &view);
+		xdr_free((xdrproc_t)xdr_dist_view, &view);
+	}
+	clnt_destroy(clnt);
+	return err;
+}
+
+static enum dist_err
+follower_watch(struct dist_follower *follower, struct dist_peer *peer)
+{
+	struct dist_call_options options = {
+		.timeout_ms = follower_hold_ms(follower) + WATCH_SLACK_MS,
+	};
+	CLIENT *clnt = dist_peer_client(peer, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
+	enum dist_err err = DIST_OK;
+
+	if (!clnt)
+		return dist_error_last();
+	while (!err && !follower_stopping(follower)) {
+		dist_watch watch = { .epoch = follower->epoch,
+			             .hold_ms = (u_int)follower_hold_ms(follower) };
+		dist_view view = { 0 };
+
+		memcpy(watch.master, follower->master_id, sizeof(dist_id));
+		if (dist_watch_1(watch, &view, clnt) != RPC_SUCCESS) {
+			err = dist_error_last();
+			break;
+		}
+		if (view.full || view.epoch != follower->epoch)
+			follower_apply(follower, &view);
+		xdr_free((xdrproc_t)xdr_dist_view, &view);
+	}
+	clnt_destroy(clnt);
+	return err;
+}
+
+static void
+follower_set_peer(struct dist_follower *follower, struct dist_peer *peer)
+{
+	dist_lock(&follower->cluster->lock);
+	follower->peer = peer;
+	dist_unlock(&follower->cluster->lock);
+}
+
+/* One place where the master may be, until it does not answer any more. */
+static enum dist_err
+follower_try(struct dist_follower *follower, const struct dist_candidate *candidate)
+{
+	struct dist_peer *peer;
+	enum dist_err err;
+
+	err = dist_peer_open(&peer, follower->cluster->route.runtime, &candidate->address,
+	                     NULL);
+	if (err)
+		return err;
+	follower_set_peer(follower, peer);
+	/* Interrupted before it was there to be shut: look once more. */
+	err = follower_stopping(follower) ? DIST_ECLOSED : follower_list(follower, peer);
+	if (!err) {
+		dist_log_info("master-followed", "address=%s found=%s", peer->info.address,
+		              dist_located_name(candidate->how));
+		err = follower_watch(follower, peer);
+		if (err && !follower_stopping(follower))
+			dist_log_warning("master-lost", "address=%s why=\"%s\"",
+			                 peer->info.address, dist_error_text());
+	}
+	follower_set_peer(follower, NULL);
+	dist_peer_close(peer);
+	return err;
+}
+
+/* Why the last round came to nothing, unless a view is there, for dist_cluster_open(). */
+static void
+follower_set_trouble(struct dist_follower *follower, const char *prefix)
+{
+	dist_lock(&follower->cluster->lock);
+	if (follower->lease_ms == 0)
+		snprintf(follower->trouble, sizeof(follower->trouble), "%s%s%s", prefix,
+		         *prefix ? "; " : "", dist_error_text());
+	dist_unlock(&follower->cluster->lock);
+}
+
+static void
+follower_round(struct dist_follower *follower)
+{
+	struct dist_candidates *candidates = calloc(1, sizeof(*candidates));
+	char tried[DIST_ERROR_TEXT_MAX] = "";
+	enum dist_err err;
+
+	if (!candidates)
+		return;
+	err = dist_locate_master(&follower->address, dist_clock_ns() + FIND_NS,
+	                         &follower->cluster->stopping, candidates);
+	if (err)
+		follower_set_trouble(follower, "");
+	else
+		snprintf(tried, sizeof(tried), "%s", candidates->rpcbind_said);
+	for (unsigned i = 0; !err && i < candidates->n && !follower_stopping(follower);
+	     i++) {
+		size_t used = strlen(tried);
+
+		if (follower_try(follower, &candidates->list[i]) == DIST_OK)
+			break;
+		follower_set_trouble(follower, tried);
+		snprintf(tried + used, sizeof(tried) - used, "%s%s", used ? "; " : "",
+		         dist_error_text());
+	}
+	free(candidates);
+}
+
+/* --- A master of this process -------------------------------------------------------- */
+
+static void
+follower_source_round(struct dist_follower *follower)
+{
+	dist_view view = { 0 };
+	int64_t hold_ms = follower->lease_ms ? follower_hold_ms(follower) : 0;
+
+	if (follower->source.next(follower->source.arg, follower->master_id, follower->epoch,
+	                          hold_ms, &view) != DIST_OK)
+		return;
+	if (view.full || view.epoch != follower->epoch)
+		follower_apply(follower, &view);
+	xdr_free((xdrproc_t)xdr_dist_view, &view);
+}
+
+/* --- The thread ---------------------------------------------------------------------- */
+
+static void
+follower_pause(struct dist_follower *follower)
+{
+	struct dist_cluster *cluster = follower->cluster;
+	unsigned doublings = DIST_MIN(follower->n_failures, 10);
+	int64_t pause_ms = DIST_MIN(PAUSE_FIRST_MS << doublings, PAUSE_MAX_MS);
+	int64_t until_ns = dist_deadline_in_ms(pause_ms);
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+
+	follower->n_failures++;
+	dist_lock(&cluster->lock);
+	while (!follower_stopping(follower) && dist_clock_ns() < until_ns)
+		pthread_cond_timedwait(&cluster->changed, &cluster->lock.mutex, &until);
+	dist_unlock(&cluster->lock);
+}
+
+static void *
+follower_main(void *arg)
+{
+	struct dist_follower *follower = arg;
+
+	while (!follower_stopping(follower)) {
+		if (follower->source.next) {
+			follower_source_round(follower);
+			continue;
+		}
+		follower_round(follower);
+		if (!follower_stopping(follower))
+			follower_pause(follower);
+	}
+	return NULL;
+}
