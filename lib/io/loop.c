@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "base/thread.h"
+#include "base/tsan.h"
 
 #define EVENTS_MAX 64
 #define TICKS_IDLE 20
@@ -132,6 +133,7 @@ dist_loop_add(struct dist_loop *loop, struct dist_source *source)
 	struct epoll_event event = { .events = EPOLLONESHOT | EPOLLET,
 		                     .data.ptr = source };
 
+	DIST_TSAN_RELEASE(source);
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0)
 		return dist_error_set_errno(DIST_ESYSTEM, errno, "cannot watch a socket");
 	return DIST_OK;
@@ -148,6 +150,7 @@ dist_loop_arm(struct dist_loop *loop, struct dist_source *source, uint32_t event
 	 * owners take a readiness they did not ask for as none.
 	 */
 	event.events = events | (events ? EPOLLONESHOT : EPOLLONESHOT | EPOLLET);
+	DIST_TSAN_RELEASE(source);
 	epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
 }
 
@@ -415,10 +418,13 @@ loop_main(void *arg)
 		for (int i = 0; i < n; i++) {
 			struct dist_source *source = events[i].data.ptr;
 
-			if (source)
+			if (source) {
+				/* Who armed it came before, says epoll. */
+				DIST_TSAN_ACQUIRE(source);
 				source->on_ready(source, events[i].events);
-			else
+			} else {
 				loop_drain_wake(loop);
+			}
 		}
 		loop_run_list(loop, &loop->soon);
 		loop_run_timers(loop, dist_clock_ns());
