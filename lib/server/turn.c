@@ -57,6 +57,13 @@ turn_receive(struct dist_worker *self, struct dist_server_conn *conn)
 
 /* --- Records -------------------------------------------------------------------- */
 
+/* Calls that wait for a worker, or will when this turn is over. */
+static unsigned
+turn_n_queued(const struct dist_server *server)
+{
+	return server->loop.n_calls + dist_workers_n_queued(&server->workers);
+}
+
 static struct dist_reply_to
 turn_reply_to(const struct dist_server *server, const struct dist_call_header *header)
 {
@@ -64,7 +71,7 @@ turn_reply_to(const struct dist_server *server, const struct dist_call_header *h
 		.conn = server->loop.current,
 		.xid = header->xid,
 		.has_meta = header->has_meta,
-		.queued = dist_workers_n_queued(&server->workers),
+		.queued = turn_n_queued(server),
 	};
 }
 
@@ -101,8 +108,7 @@ turn_queue(struct dist_server *server, struct dist_server_call *call,
 	struct dist_server_loop *loop = &server->loop;
 	struct dist_server_call *queued;
 
-	if (loop->n_calls + dist_workers_n_queued(&server->workers) >=
-	            server->options.queue ||
+	if (turn_n_queued(server) >= server->options.queue ||
 	    dist_server_call_new(&queued, call, record)) {
 		turn_refuse(server, &call->header, DIST_NOT_RUN_BUSY);
 		free(call->memory);

@@ -16,14 +16,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "server/core.h"
+#include "server/cred.h"
 #include "server/reply.h"
 #include "wire/xdr.h"
 
 #include <rpc/svc_mt.h>
-
-/* What _authenticate() makes of a credential: struct authunix_parms, a host name of 255
- * bytes, 16 groups. libtirpc itself gives it 400 bytes. */
-#define XPRT_CRED_SIZE 1024
 
 struct run {
 	SVCXPRT xprt; /* first: what dispatchers see */
@@ -35,8 +32,7 @@ struct run {
 	bool deferred;
 	bool has_result; /* the procedure said TRUE: its result is defined, and to be freed */
 	struct dist_sockaddr peer, local; /* the procedure's own to look at */
-	/* Written by _authenticate(), for AUTH_SYS only. */
-	_Alignas(16) char cred[XPRT_CRED_SIZE];
+	struct dist_cred cred; /* filled in for AUTH_SYS */
 };
 
 static struct run *
@@ -245,35 +241,29 @@ run_init(struct run *run, struct dist_server_call *call, void *scratch)
 	run->req.rq_cred.oa_flavor = (enum_t)header->cred.flavor;
 	run->req.rq_cred.oa_base = (caddr_t)(uintptr_t)header->cred.body.data;
 	run->req.rq_cred.oa_length = (u_int)header->cred.body.length;
-	run->req.rq_clntcred = run->cred;
+	run->req.rq_clntcred = &run->cred;
 	run->req.rq_xprt = xprt;
 }
 
-/* The loop let only AUTH_NONE and AUTH_SYS through; the latter libtirpc takes apart. */
-static enum auth_stat
+/* The loop let only AUTH_NONE and AUTH_SYS through. */
+static bool
 run_authenticate(struct run *run)
 {
-	struct rpc_msg msg = { 0 };
+	const struct dist_auth *cred = &run->call->header.cred;
 
-	if (run->req.rq_cred.oa_flavor == AUTH_NONE)
-		return AUTH_OK;
-	msg.rm_call.cb_cred = run->req.rq_cred;
-	msg.rm_call.cb_verf = _null_auth;
-	return _authenticate(&run->req, &msg);
+	return cred->flavor == AUTH_NONE || dist_cred_read(cred->body, &run->cred);
 }
 
 void
 dist_xprt_run(struct dist_server_call *call, void *scratch)
 {
 	struct dist_reply_to to;
-	enum auth_stat why;
 	struct run run;
 
 	run_init(&run, call, scratch);
-	why = run_authenticate(&run);
-	if (why != AUTH_OK) {
+	if (!run_authenticate(&run)) {
 		to = run_reply_to(&run);
-		dist_reply_auth_error(&to, why);
+		dist_reply_auth_error(&to, AUTH_BADCRED);
 		return;
 	}
 	call->served->service->dispatch(&run.req, &run.xprt);

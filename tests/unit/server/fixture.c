@@ -176,7 +176,8 @@ static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
 static unsigned gate_arrived, gate_waiting, gate_most;
 static bool gate_is_open, moody_is_slow, moody_tells;
-static struct dist_deferred *gate_deferred;
+static struct dist_deferred *gate_deferred[64];
+static unsigned gate_n_deferred;
 
 void
 fixture_gate_reset(void)
@@ -184,7 +185,7 @@ fixture_gate_reset(void)
 	pthread_mutex_lock(&gate_lock);
 	gate_arrived = gate_waiting = gate_most = 0;
 	gate_is_open = moody_is_slow = moody_tells = false;
-	gate_deferred = NULL;
+	gate_n_deferred = 0;
 	pthread_mutex_unlock(&gate_lock);
 }
 
@@ -265,10 +266,9 @@ fixture_deferred(void)
 	struct dist_deferred *deferred;
 
 	pthread_mutex_lock(&gate_lock);
-	while (!gate_deferred)
+	while (gate_n_deferred == 0)
 		pthread_cond_wait(&gate_changed, &gate_lock);
-	deferred = gate_deferred;
-	gate_deferred = NULL;
+	deferred = gate_deferred[--gate_n_deferred];
 	pthread_mutex_unlock(&gate_lock);
 	return deferred;
 }
@@ -328,7 +328,7 @@ probe_defer_1_svc(int value, int *result, struct svc_req *rqstp)
 
 	(void)result;
 	pthread_mutex_lock(&gate_lock);
-	gate_deferred = deferred;
+	gate_deferred[gate_n_deferred++] = deferred;
 	pthread_cond_broadcast(&gate_changed);
 	pthread_mutex_unlock(&gate_lock);
 	return value ? TRUE : FALSE; /* neither is sent */
@@ -359,7 +359,9 @@ probe_echo_1_svc(probe_bytes bytes, probe_bytes *result, struct svc_req *rqstp)
 	result->probe_bytes_val = malloc(bytes.probe_bytes_len + 1);
 	if (!result->probe_bytes_val)
 		return FALSE;
-	memcpy(result->probe_bytes_val, bytes.probe_bytes_val, bytes.probe_bytes_len);
+	if (bytes.probe_bytes_len > 0)
+		memcpy(result->probe_bytes_val, bytes.probe_bytes_val,
+		       bytes.probe_bytes_len);
 	return TRUE;
 }
 
@@ -399,6 +401,17 @@ bool_t
 probe_time_left_1_svc(quad_t *result, struct svc_req *rqstp)
 {
 	*result = dist_request_time_left_ms(rqstp);
+	return TRUE;
+}
+
+bool_t
+probe_spin_1_svc(u_int us, int *result, struct svc_req *rqstp)
+{
+	int64_t until = dist_clock_ns() + us * DIST_NS_PER_US;
+
+	while (dist_clock_ns() < until)
+		;
+	*result = dist_request_cancelled(rqstp);
 	return TRUE;
 }
 

@@ -69,7 +69,10 @@ bool fixture_receive(int fd, struct fixture_reply *ret_reply);
 	} while (0)
 /* A success whose verifier is empty, with these result words. */
 #define fixture_expect_success(fd, xid, ...) \
-	fixture_expect(fd, xid, REPLY, MSG_ACCEPTED, 0, 0, SUCCESS, ##__VA_ARGS__)
+	fixture_expect(fd, xid, REPLY, MSG_ACCEPTED, 0, 0, SUCCESS, __VA_ARGS__)
+/* ... with none. */
+#define fixture_expect_void(fd, xid) \
+	fixture_expect(fd, xid, REPLY, MSG_ACCEPTED, 0, 0, SUCCESS)
 /* Fails unless the peer closes, without another byte. */
 void fixture_expect_closed(int fd);
 
@@ -90,7 +93,7 @@ void fixture_moody(bool slow);
 /* ... as a procedure does that calls others by our client. */
 void fixture_moody_tells(bool tells);
 
-/* The handle that PROBE_DEFER gave, waited for; now the test's. */
+/* A handle that PROBE_DEFER gave (64 at most wait), waited for; now the test's. */
 struct dist_deferred *fixture_deferred(void);
 
 /* Wait until @condition(@arg), which something else brings about. */

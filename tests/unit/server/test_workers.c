@@ -1,0 +1,345 @@
+/* Who runs what: inline or pool, slots, the loop role, the queue, serial services. */
+#include "fixture.h"
+
+#include "idl/node.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct fixture_call
+call_of(uint32_t xid, uint32_t proc)
+{
+	return (struct fixture_call){ .xid = xid,
+		                      .prog = PROBE_PROG,
+		                      .vers = 1,
+		                      .proc = proc,
+		                      .args = { xid },
+		                      .n_args = 1 };
+}
+
+static void
+send_call(int fd, uint32_t xid, uint32_t proc)
+{
+	struct fixture_call call = call_of(xid, proc);
+
+	fixture_send_call(fd, &call);
+}
+
+static void
+expect_ping(int fd, uint32_t xid)
+{
+	struct fixture_call call = { .xid = xid, .prog = PROBE_PROG, .vers = 1 };
+
+	fixture_send_call(fd, &call);
+	fixture_expect_void(fd, xid);
+}
+
+struct wanted {
+	struct dist_server *server;
+	unsigned running, queued;
+};
+
+static bool
+load_is(void *arg)
+{
+	const struct wanted *wanted = arg;
+	struct dist_server_load load;
+
+	dist_server_load(wanted->server, &load);
+	return load.running == wanted->running && load.queued == wanted->queued;
+}
+
+static void
+wait_load(struct dist_server *server, unsigned running, unsigned queued)
+{
+	struct wanted wanted = { .server = server, .running = running, .queued = queued };
+
+	fixture_until(load_is, &wanted);
+}
+
+static uint64_t
+count_takeovers(struct dist_server *server)
+{
+	struct dist_server_load load;
+
+	dist_server_load(server, &load);
+	return load.n_takeovers;
+}
+
+/* Short so often that it is run inline. */
+static void
+learn_moody(int fd, unsigned n_calls)
+{
+	for (uint32_t i = 0; i < n_calls; i++) {
+		send_call(fd, 1, PROBE_MOODY);
+		fixture_expect_success(fd, 1, 1);
+	}
+}
+
+/* --- Slots and the queue -------------------------------------------------------- */
+
+static void
+test_no_more_procedures_run_than_workers(void **state)
+{
+	struct dist_server_options options = { .workers = 3 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server);
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++)
+		send_call(fd, 7, PROBE_HOLD);
+	fixture_gate_wait(3);
+	wait_load(server, 3, 7);
+	expect_ping(fd, 1); /* which needs no worker */
+	fixture_gate_open();
+	for (uint32_t i = 0; i < 10; i++)
+		fixture_expect_success(fd, 7, 7);
+	assert_int_equal(fixture_gate_most(), 3);
+	close(fd);
+	dist_server_stop(server);
+}
+
+/* A slow procedure holds the only worker; the loop goes on, and answers what it can. */
+static void
+test_one_worker_never_runs_two_procedures(void **state)
+{
+	struct dist_server_options options = { .workers = 1 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server), other = fixture_connect(server);
+
+	(void)state;
+	learn_moody(fd, 200);
+	fixture_moody(true);
+	send_call(fd, 2, PROBE_MOODY);
+	fixture_gate_wait(1);
+	send_call(other, 3, PROBE_MOODY);
+	send_call(other, 4, PROBE_MOODY);
+	wait_load(server, 1, 2);
+	expect_ping(other, 5);
+	assert_int_equal(fixture_gate_arrived(), 1);
+	fixture_gate_open();
+	fixture_expect_success(fd, 2, 2);
+	fixture_expect_success(other, 3, 3);
+	fixture_expect_success(other, 4, 4);
+	assert_int_equal(fixture_gate_most(), 1);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
+static void
+test_past_the_queue_callers_are_told_busy(void **state)
+{
+	struct dist_server_options options = { .workers = 1, .queue = 2 };
+	struct dist_server *server = fixture_server(&options);
+	struct fixture_call call = call_of(9, PROBE_HOLD);
+	int fd = fixture_connect(server);
+
+	(void)state;
+	send_call(fd, 1, PROBE_HOLD);
+	fixture_gate_wait(1);
+	send_call(fd, 2, PROBE_HOLD);
+	send_call(fd, 3, PROBE_HOLD);
+	/* One of our peers, then a stock client. */
+	call.with_meta = true;
+	fixture_send_call(fd, &call);
+	fixture_expect(fd, 9, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 2,
+	               DIST_NOT_RUN_BUSY, SYSTEM_ERR);
+	send_call(fd, 10, PROBE_HOLD);
+	fixture_expect(fd, 10, REPLY, MSG_ACCEPTED, 0, 0, SYSTEM_ERR);
+	fixture_gate_open();
+	fixture_expect_success(fd, 1, 1);
+	fixture_expect_success(fd, 2, 2);
+	fixture_expect_success(fd, 3, 3);
+	close(fd);
+	dist_server_stop(server);
+}
+
+/* --- The loop role -------------------------------------------------------------- */
+
+/*
+ * A procedure that always was short gets stuck, in the middle of a batch that one read
+ * brought: the rest of the batch, and other connections, are served all the same.
+ */
+static void
+test_a_stuck_inline_run_is_overtaken(void **state)
+{
+	struct dist_server_options options = { .workers = 2 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server), other = fixture_connect(server);
+	uint8_t batch[6 * FIXTURE_CALL_MAX];
+	struct fixture_call call;
+	size_t length = 0;
+
+	(void)state;
+	learn_moody(fd, 200);
+	fixture_moody(true);
+	call = call_of(50, PROBE_MOODY);
+	length += fixture_call_write(&call, batch + length);
+	for (uint32_t xid = 51; xid < 54; xid++) {
+		call = (struct fixture_call){ .xid = xid, .prog = PROBE_PROG, .vers = 1 };
+		length += fixture_call_write(&call, batch + length);
+	}
+	fixture_send(fd, batch, length);
+	fixture_expect_void(fd, 51);
+	fixture_expect_void(fd, 52);
+	fixture_expect_void(fd, 53);
+	expect_ping(other, 60);
+	assert_int_equal(fixture_gate_arrived(), 1);
+	assert_true(count_takeovers(server) >= 1);
+	fixture_gate_open();
+	fixture_expect_success(fd, 50, 50);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
+/* Again and again, so that each thread loses the role, and gets it. */
+static void
+test_the_role_goes_round(void **state)
+{
+	struct dist_server_options options = { .workers = 2 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server);
+
+	(void)state;
+	for (unsigned round = 0; round < 6; round++) {
+		/* It has to be short for longer each time that it disappointed. */
+		fixture_gate_reset();
+		learn_moody(fd, 64u << round);
+		fixture_moody(true);
+		fixture_moody_tells(round % 2);
+		send_call(fd, 2, PROBE_MOODY);
+		fixture_gate_wait(1);
+		expect_ping(fd, 3);
+		fixture_gate_open();
+		fixture_expect_success(fd, 2, 2);
+	}
+	close(fd);
+	dist_server_stop(server);
+}
+
+/* It tells that it will block, as our client does: nobody has to notice. */
+static void
+test_a_procedure_that_calls_hands_the_loop_on(void **state)
+{
+	struct dist_server_options options = { .workers = 1 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server);
+
+	(void)state;
+	learn_moody(fd, 200);
+	fixture_moody(true);
+	fixture_moody_tells(true);
+	send_call(fd, 70, PROBE_MOODY);
+	fixture_gate_wait(1);
+	expect_ping(fd, 71);
+	fixture_gate_open();
+	fixture_expect_success(fd, 70, 70);
+	close(fd);
+	dist_server_stop(server);
+}
+
+/* The connection of a run that was overtaken ends before the run does. */
+static void
+test_an_overtaken_run_may_lose_its_connection(void **state)
+{
+	struct dist_server_options options = { .workers = 2 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server), other = fixture_connect(server);
+
+	(void)state;
+	learn_moody(fd, 200);
+	fixture_moody(true);
+	send_call(fd, 80, PROBE_MOODY);
+	fixture_gate_wait(1);
+	close(fd);
+	expect_ping(other, 81);
+	expect_ping(other, 82);
+	fixture_gate_open();
+	wait_load(server, 0, 0);
+	close(other);
+	dist_server_stop(server);
+}
+
+/* --- Serial services ------------------------------------------------------------ */
+
+static void
+test_calls_of_a_serial_service_never_overlap(void **state)
+{
+	struct dist_service serial = probe_prog_1_service;
+	struct dist_server_options options = { .workers = 4 };
+	struct dist_server *server;
+	int fd, other;
+
+	(void)state;
+	serial.serial = true;
+	server = fixture_server_with(&options, &serial);
+	fd = fixture_connect(server);
+	other = fixture_connect(server);
+	for (uint32_t i = 0; i < 20; i++)
+		send_call(i % 2 ? fd : other, i, PROBE_HOLD);
+	fixture_gate_wait(1);
+	wait_load(server, 1, 19);
+	/* Another service has workers left. */
+	fixture_send_call(fd, &(struct fixture_call){ .xid = 99,
+	                                              .prog = PROBE_PROG,
+	                                              .vers = 3,
+	                                              .proc = PROBE3_ADD,
+	                                              .args = { 4, 5 },
+	                                              .n_args = 2 });
+	fixture_expect_success(fd, 99, 9);
+	fixture_gate_open();
+	/* In order, those of each connection at least. */
+	for (uint32_t i = 0; i < 20; i++)
+		fixture_expect_success(i % 2 ? fd : other, i, i);
+	assert_int_equal(fixture_gate_most(), 1);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
+static void
+test_a_serial_service_runs_inline_too(void **state)
+{
+	struct dist_service serial = probe_prog_1_service;
+	struct dist_server_options options = { .workers = 2 };
+	struct dist_server *server;
+	int fd, other;
+
+	(void)state;
+	serial.serial = true;
+	server = fixture_server_with(&options, &serial);
+	fd = fixture_connect(server);
+	other = fixture_connect(server);
+	learn_moody(fd, 200);
+	fixture_moody(true);
+	send_call(fd, 1, PROBE_MOODY);
+	fixture_gate_wait(1);
+	for (uint32_t xid = 2; xid < 6; xid++)
+		send_call(other, xid, PROBE_MOODY);
+	wait_load(server, 1, 4);
+	fixture_gate_open();
+	fixture_expect_success(fd, 1, 1);
+	for (uint32_t xid = 2; xid < 6; xid++)
+		fixture_expect_success(other, xid, xid);
+	assert_int_equal(fixture_gate_most(), 1);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_no_more_procedures_run_than_workers),
+	cmocka_unit_test(test_one_worker_never_runs_two_procedures),
+	cmocka_unit_test(test_past_the_queue_callers_are_told_busy),
+	cmocka_unit_test(test_a_stuck_inline_run_is_overtaken),
+	cmocka_unit_test(test_the_role_goes_round),
+	cmocka_unit_test(test_a_procedure_that_calls_hands_the_loop_on),
+	cmocka_unit_test(test_an_overtaken_run_may_lose_its_connection),
+	cmocka_unit_test(test_calls_of_a_serial_service_never_overlap),
+	cmocka_unit_test(test_a_serial_service_runs_inline_too),
+};
+
+CHECK_MAIN(tests)
