@@ -71,7 +71,9 @@ dist_spec_check(const struct dist_spec *spec, struct dist_diag *diag)
 	/* Numbers that are there twice make names that are so too: tell it once. */
 	if (diag->n_errors == 0)
 		dist_check_names(spec, diag);
-	if (diag->n_errors == 0)
+	if (diag->n_errors == 0) {
 		dist_check_habits(spec, diag);
+		dist_check_cxx(spec, diag);
+	}
 	return diag->n_errors == 0;
 }

@@ -14,6 +14,7 @@ bool dist_spec_check(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_types(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_programs(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_names(const struct dist_spec *spec, struct dist_diag *diag);
+void dist_check_cxx(const struct dist_spec *spec, struct dist_diag *diag);
 void dist_check_habits(const struct dist_spec *spec, struct dist_diag *diag);
 
 struct dist_check_number {

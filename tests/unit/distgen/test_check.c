@@ -317,6 +317,28 @@ test_what_bites_later_is_warned_of(void **state)
 	check_is_fine(PROGRAM("int A_A(string<9>, int) = 1;"));
 }
 
+static void
+test_names_that_cxx_cannot_have_are_warned_of(void **state)
+{
+	static const struct row rows[] = {
+		{ "struct a {\nint class; };",
+		  "t.x:2: warning: 'class' is a word of C++, whose programs cannot include the "
+		  "header\n" },
+		{ "enum a { private };\ntypedef int template;",
+		  "t.x:1: warning: 'private' is a word of C++, whose programs cannot include the "
+		  "header\n"
+		  "t.x:2: warning: 'template' is a word of C++, whose programs cannot include "
+		  "the header\n" },
+		{ PROGRAM("int A_A(int, int new) = 1;"),
+		  "t.x:2: warning: 'new' is a word of C++, whose programs cannot include the "
+		  "header\n" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows);
+	check_is_fine(PROGRAM("int A_A(int new) = 1;"));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_good_interface_is_not_spoken_of),
 	cmocka_unit_test(test_one_name_with_two_numbers_is_refused),
@@ -328,6 +350,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_arguments_that_rpcgen_spoils_are_refused),
 	cmocka_unit_test(test_names_longer_than_rpcgens_buffer_are_refused),
 	cmocka_unit_test(test_what_bites_later_is_warned_of),
+	cmocka_unit_test(test_names_that_cxx_cannot_have_are_warned_of),
 };
 
 CHECK_MAIN(tests)
