@@ -168,7 +168,7 @@ modules_load(struct modules *modules, char *const *names, size_t n_names)
 		if (!load_module(&modules->list[i], names[i], i == 0))
 			return false;
 		modules->n++;
-		dist_log(DIST_LOG_INFO, "module-loaded", "module=%s", names[i]);
+		dist_log(DIST_LOG_DEBUG, "module-loaded", "module=%s", names[i]);
 	}
 	return true;
 }
