@@ -139,22 +139,26 @@ dist_hostport_parse_list(const char *text, struct dist_hostport **ret_list,
 {
 	struct dist_hostport *list;
 	enum dist_err err;
+	const char *at;
 	size_t n = 1, length;
 
-	for (const char *at = text; *at; at++)
+	for (at = text; *at; at++)
 		n += *at == ',';
 	list = calloc(n, sizeof(*list));
 	if (!list)
 		return dist_error_set_plain(DIST_ENOMEM);
 
+	at = text;
 	for (size_t i = 0; i < n; i++) {
-		length = strcspn(text, ",");
-		err = hostport_parse_entry(text, length, &list[i]);
+		length = strcspn(at, ",");
+		err = hostport_parse_entry(at, length, &list[i]);
 		if (err) {
 			free(list);
-			return err;
+			return n == 1 ? err
+			              : dist_error_set(err, "%s (in \"%s\")",
+			                               dist_error_text(), text);
 		}
-		text += length + 1;
+		at += length + 1;
 	}
 	*ret_list = list;
 	*ret_n = n;
