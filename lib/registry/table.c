@@ -302,6 +302,16 @@ table_clamp_lease(const struct dist_table *table, unsigned asked_ms)
 	return (unsigned)DIST_MIN(lease_ms, table->options.max_lease_ms);
 }
 
+static void
+lease_set_origin(struct dist_table *table, struct lease *lease, uint64_t origin)
+{
+	dist_map_remove(&table->origins, &lease->by_origin);
+	lease->origin = origin;
+	if (origin)
+		dist_map_add(&table->origins, &lease->by_origin,
+		             dist_map_hash(&table->origins, &origin, sizeof(origin)));
+}
+
 /* A lease, new or had before, begins a session. */
 static void
 lease_begin(struct dist_table *table, struct lease *lease, const dist_id token,
@@ -311,7 +321,6 @@ lease_begin(struct dist_table *table, struct lease *lease, const dist_id token,
 
 	lease->session = ++table->last_session;
 	memcpy(lease->token, token, sizeof(dist_id));
-	lease->origin = origin;
 	lease->registered_ns = lease->heartbeat_ns = now_ns;
 	lease->lease_ms = table_clamp_lease(table, lease->entry->as.lease_ms);
 	if (lease->lease_ms > table->longest_lease_ms)
@@ -321,9 +330,7 @@ lease_begin(struct dist_table *table, struct lease *lease, const dist_id token,
 	                           sizeof(lease->session)));
 	dist_map_add(&table->addresses, &lease->by_address,
 	             dist_map_hash(&table->addresses, address, strlen(address)));
-	if (origin)
-		dist_map_add(&table->origins, &lease->by_origin,
-		             dist_map_hash(&table->origins, &origin, sizeof(origin)));
+	lease_set_origin(table, lease, origin);
 	dist_deadlines_set(&table->deadlines, &lease->deadline,
 	                   now_ns + lease->lease_ms * NS_PER_MS);
 	lease->probe_ns = now_ns + table->options.probe_ms * NS_PER_MS;
@@ -427,7 +434,7 @@ dist_table_register(struct dist_table *table, struct dist_entry *entry,
 
 dist_registry_status
 dist_table_heartbeat(struct dist_table *table, const dist_heartbeat *beat,
-                     int64_t now_ns)
+                     uint64_t origin, int64_t now_ns)
 {
 	struct lease *lease = find_holder(table, beat);
 
@@ -436,6 +443,8 @@ dist_table_heartbeat(struct dist_table *table, const dist_heartbeat *beat,
 	lease->heartbeat_ns = now_ns;
 	lease->in_flight = beat->in_flight;
 	lease->queued = beat->queued;
+	if (lease->origin != origin)
+		lease_set_origin(table, lease, origin);
 	dist_deadlines_set(&table->deadlines, &lease->deadline,
 	                   now_ns + lease->lease_ms * NS_PER_MS);
 	return lease->state == DIST_NODE_DRAINING ? DIST_REGISTRY_DRAIN

@@ -70,10 +70,14 @@ enum dist_err dist_table_register(struct dist_table *table, struct dist_entry *e
                                   const dist_id token, uint64_t origin, int64_t now_ns,
                                   struct dist_grant *ret_grant) DIST_MUST_CHECK;
 
-/* DIST_REGISTRY_OK, DIST_REGISTRY_DRAIN (alive, and ordered to drain), or
- * DIST_REGISTRY_UNKNOWN: no such session, or the token is not its own. */
+/*
+ * A sign of life, from @origin, which becomes the lease's. DIST_REGISTRY_OK;
+ * DIST_REGISTRY_DRAIN: alive, and ordered to drain; DIST_REGISTRY_UNKNOWN: no such
+ * session, or the token is not its own.
+ */
 dist_registry_status dist_table_heartbeat(struct dist_table *table,
-                                          const dist_heartbeat *beat, int64_t now_ns);
+                                          const dist_heartbeat *beat, uint64_t origin,
+                                          int64_t now_ns);
 
 /* The node leaves. DIST_REGISTRY_OK, DIST_REGISTRY_UNKNOWN. */
 dist_registry_status dist_table_deregister(struct dist_table *table,

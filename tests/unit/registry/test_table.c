@@ -92,7 +92,7 @@ beat(struct fixture *fixture, uint64_t session)
 {
 	dist_heartbeat heartbeat = beat_of(session);
 
-	return dist_table_heartbeat(fixture->table, &heartbeat, now_ns(fixture));
+	return dist_table_heartbeat(fixture->table, &heartbeat, 0, now_ns(fixture));
 }
 
 static dist_registry_status
@@ -308,7 +308,7 @@ test_only_the_tokens_holder_may_beat_or_leave(void **state)
 	dist_heartbeat forged = beat_of(add(fixture, 1));
 
 	forged.token[15] ^= 1;
-	assert_int_equal(dist_table_heartbeat(fixture->table, &forged, now_ns(fixture)),
+	assert_int_equal(dist_table_heartbeat(fixture->table, &forged, 0, now_ns(fixture)),
 	                 DIST_REGISTRY_UNKNOWN);
 	assert_int_equal(
 		dist_table_deregister(fixture->table, &forged, now_ns(fixture)),
@@ -329,7 +329,7 @@ test_a_heartbeat_tells_the_load_and_is_no_change(void **state)
 	heartbeat.queued = 7;
 	fixture->now_ms += 1000;
 	assert_int_equal(
-		dist_table_heartbeat(fixture->table, &heartbeat, now_ns(fixture)),
+		dist_table_heartbeat(fixture->table, &heartbeat, 0, now_ns(fixture)),
 		DIST_REGISTRY_OK);
 	assert_int_equal(dist_table_epoch(fixture->table), epoch);
 	assert_ok(dist_table_list(fixture->table, false, now_ns(fixture), &snapshot));
@@ -571,6 +571,7 @@ test_sessions_are_found_by_where_they_came_from(void **state)
 {
 	struct fixture *fixture = *state;
 	struct dist_grant one, two, other;
+	dist_heartbeat moved;
 
 	assert_ok(add_entry(fixture, sample_entry(1), 5, &one));
 	assert_ok(add_entry(fixture, sample_entry(2), 6, &other));
@@ -581,6 +582,13 @@ test_sessions_are_found_by_where_they_came_from(void **state)
 	assert_int_equal(dist_table_next_of(fixture->table, 5, two.session), 0);
 	leave(fixture, one.session);
 	assert_int_equal(dist_table_next_of(fixture->table, 5, 0), two.session);
+	/* A heartbeat over another connection moves its session there. */
+	moved = beat_of(two.session);
+	assert_int_equal(
+		dist_table_heartbeat(fixture->table, &moved, 7, now_ns(fixture)),
+		DIST_REGISTRY_OK);
+	assert_int_equal(dist_table_next_of(fixture->table, 5, 0), 0);
+	assert_int_equal(dist_table_next_of(fixture->table, 7, 0), two.session);
 	assert_int_equal(dist_table_next_of(fixture->table, 0, 0), 0);
 }
 
