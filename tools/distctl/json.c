@@ -51,7 +51,7 @@ json_print(const char *name, json_t *array)
 
 	json_put(object, name, array);
 	if (!lost) {
-		json_dumpf(object, stdout, JSON_INDENT(2));
+		json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 		putchar('\n');
 	}
 	json_decref(object);
