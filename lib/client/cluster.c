@@ -223,7 +223,7 @@ cluster_wait_first_view(struct dist_cluster *cluster, int64_t deadline_ns)
 
 static enum dist_err
 cluster_open(struct dist_cluster **ret_cluster, const char *masters,
-             const struct dist_view_source *source,
+             struct dist_view_source *source,
              const struct dist_cluster_options *options, size_t options_size)
 {
 	struct dist_cluster *cluster = NULL;
@@ -250,8 +250,11 @@ cluster_open(struct dist_cluster **ret_cluster, const char *masters,
 		return err;
 	}
 	err = cluster_follow_all(cluster, masters);
-	if (!err && source)
+	if (!err && source) {
 		err = cluster_follow(cluster, NULL, source);
+		if (!err)
+			source->release = NULL; /* the follower has it */
+	}
 	if (!err && cluster->n_followers)
 		err = cluster_wait_first_view(cluster, deadline_ns);
 	if (err) {
@@ -276,7 +279,12 @@ enum dist_err
 dist_cluster_open_source(struct dist_cluster **ret_cluster, struct dist_view_source source,
                          const struct dist_cluster_options *options, size_t options_size)
 {
-	return cluster_open(ret_cluster, NULL, &source, options, options_size);
+	enum dist_err err =
+		cluster_open(ret_cluster, NULL, &source, options, options_size);
+
+	if (source.release)
+		source.release(source.arg);
+	return err;
 }
 
 /* --- Closing ------------------------------------------------------------------------- */

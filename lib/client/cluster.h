@@ -43,7 +43,10 @@ struct dist_cluster {
 	struct dist_list departed; /* struct dist_departed: see keeper.c */
 };
 
-/* As dist_cluster_open_sized(), on a master that is not reached over the network. */
+/*
+ * As dist_cluster_open_sized(), on a master that is not reached over the network. @source
+ * is taken, whatever is returned.
+ */
 enum dist_err dist_cluster_open_source(struct dist_cluster **ret_cluster,
                                        struct dist_view_source source,
                                        const struct dist_cluster_options *options,
@@ -71,6 +74,8 @@ void dist_follower_interrupt(struct dist_follower *follower);
 void dist_follower_free(struct dist_follower *follower);
 /* Why it has no view yet, in words; under the cluster's lock. */
 const char *dist_follower_trouble_locked(const struct dist_follower *follower);
+/* A report to a master of this process; false: its master is reached over the network. */
+bool dist_follower_report(struct dist_follower *follower, const dist_id instance);
 /* The master it follows now, with a reference; NULL: none. */
 struct dist_peer *dist_follower_master(struct dist_follower *follower);
 

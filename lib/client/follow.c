@@ -100,7 +100,18 @@ void
 dist_follower_free(struct dist_follower *follower)
 {
 	pthread_join(follower->thread, NULL);
+	if (follower->source.release)
+		follower->source.release(follower->source.arg);
 	free(follower);
+}
+
+bool
+dist_follower_report(struct dist_follower *follower, const dist_id instance)
+{
+	if (!follower->source.report)
+		return false;
+	follower->source.report(follower->source.arg, instance);
+	return true;
 }
 
 const char *

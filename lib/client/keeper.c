@@ -66,8 +66,11 @@ report_send(struct dist_cluster *cluster, const struct dist_report_due *due)
 		struct dist_peer *master = dist_follower_master(cluster->followers[i]);
 		CLIENT *clnt;
 
-		if (!master)
+		if (!master) {
+			(void)dist_follower_report(cluster->followers[i],
+			                           due->report.instance);
 			continue;
+		}
 		clnt = dist_peer_client(master, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
 		if (clnt && dist_report_1(due->report, NULL, clnt) != RPC_SUCCESS)
 			dist_log_debug("report-failed", "master=%s why=\"%s\"",

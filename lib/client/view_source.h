@@ -20,6 +20,10 @@ struct dist_view_source {
 	                      int64_t hold_ms, dist_view *ret_view);
 	/* Have next() return at once, now and from now on. Any thread. */
 	void (*interrupt)(void *arg);
+	/* What DIST_REPORT does: a look at an instance that could not be reached. */
+	void (*report)(void *arg, const dist_id instance);
+	/* Nobody calls the others any more; the last one called. */
+	void (*release)(void *arg);
 	void *arg;
 };
 

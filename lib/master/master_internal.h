@@ -106,4 +106,9 @@ void dist_admit(struct dist_master *master, const dist_registration *as,
 void dist_admit_judged(struct dist_master *master, struct dist_probe *probe,
                        enum dist_verdict verdict);
 
+/* --- service.c ----------------------------------------------------------------------- */
+
+/* A cluster could not reach @instance: it is probed. */
+void dist_master_report(struct dist_master *master, const dist_id instance);
+
 #endif

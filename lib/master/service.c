@@ -93,17 +93,22 @@ dist_watch_1_svc(dist_watch watch, dist_view *result, struct svc_req *rqstp)
 	return FALSE;
 }
 
+void
+dist_master_report(struct dist_master *master, const dist_id instance)
+{
+	struct dist_suspect suspect;
+
+	dist_lock(&master->lock);
+	if (dist_table_find_instance(master->table, instance, &suspect))
+		dist_house_probe_locked(master, DIST_PROBE_REPORT, &suspect);
+	dist_unlock(&master->lock);
+}
+
 bool_t
 dist_report_1_svc(dist_report report, void *result, struct svc_req *rqstp)
 {
-	struct dist_master *master = master_of(rqstp);
-	struct dist_suspect suspect;
-
 	(void)result;
-	dist_lock(&master->lock);
-	if (dist_table_find_instance(master->table, report.instance, &suspect))
-		dist_house_probe_locked(master, DIST_PROBE_REPORT, &suspect);
-	dist_unlock(&master->lock);
+	dist_master_report(master_of(rqstp), report.instance);
 	return TRUE;
 }
 
