@@ -24,9 +24,10 @@ struct name {
 	enum name_kind kind;
 	const char *what; /* "the constant", to be followed by nothing */
 	struct dist_spec_where where;
-	const char *value;                    /* a macro's, as written */
-	const struct dist_spec_value *number; /* and as a number; NULL: a string */
-	unsigned scope;                       /* a member's */
+	const char *value; /* a macro's, as written */
+	const struct dist_spec_value
+		*number; /* and as a number; an enumerator's, too */
+	unsigned scope;  /* a member's */
 	size_t order;
 	const struct name *clash; /* the one that has this name already */
 };
@@ -148,7 +149,11 @@ add_type(struct names *names, const struct dist_spec_definition *def)
 	           dist_arena_printf(&names->arena, "xdr_%s", def->name),
 	           what_of(names, "the XDR routine", def->name));
 	for (one = def->enumerators; one; one = one->next)
-		add_symbol(names, one->where, one->name, "a name in an enum");
+		names_add(names, (struct name){ .text = one->name,
+		                                .kind = NAME_SYMBOL,
+		                                .what = "a name in an enum",
+		                                .where = one->where,
+		                                .number = &one->value });
 	names->scope++;
 	if (def->kind != DIST_SPEC_TYPEDEF)
 		dist_spec_each_declaration(def, add_declaration, names);
@@ -284,6 +289,10 @@ name_clashes(const struct name *name, const struct name *first)
 			return !dist_spec_value_equal(name->number, first->number);
 		return strcmp(name->value, first->value) != 0;
 	}
+	/* enum { A = 1 }, then #define A 1: each use of A stays what it was. */
+	if (name->kind == NAME_MACRO && first->kind == NAME_SYMBOL && name->number &&
+	    first->number)
+		return !dist_spec_value_equal(name->number, first->number);
 	if (name->kind == NAME_MEMBER)
 		return first->kind == NAME_MACRO || first->kind == NAME_RESERVED ||
 		       first->scope == name->scope;

@@ -40,7 +40,8 @@ check_order(struct type_check *check, const struct dist_spec_declaration *decl)
 		                "%s *%s",
 		                target->name, target->name, decl->name);
 	else if (is_defined_later(check, target) &&
-	         !dist_spec_passes_through(check->spec, target->name))
+	         !dist_spec_passes_through(check->spec, target->name) &&
+	         !dist_spec_passes_through(check->spec, "include"))
 		dist_diag_error(
 			check->diag, decl->where,
 			"'%s' is defined only in line %u, and C wants it before it "
@@ -59,9 +60,11 @@ check_bound(struct type_check *check, const struct dist_spec_declaration *decl)
 		                "4294967295",
 		                decl->name, bound->text);
 	else if (decl->shape == DIST_SPEC_FIXED && bound->known && !bound->magnitude)
-		dist_diag_error(check->diag, decl->where,
-		                "'%s' is an array without elements: C has none",
-		                decl->name);
+		dist_diag_warning(
+			check->diag, decl->where,
+			"'%s' is an array without elements, which ISO C does not "
+			"have",
+			decl->name);
 }
 
 static void

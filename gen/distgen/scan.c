@@ -1,6 +1,6 @@
 /*
  * The scanner. It is stricter than rpcgen's where that one goes wrong in silence: a
- * line longer than its buffer is cut in two there, wherever the cut falls.
+ * line longer than its buffer is cut there, wherever the cut falls, and a word with it.
  */
 #include "scan.h"
 
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What rpcgen reads of a line at once, without newline and NUL. */
-#define RPCGEN_LINE_MAX 1022
+/* What rpcgen reads of a line at once: its buffer without the NUL. */
+#define RPCGEN_LINE_MAX 1023
 
 static const char *const keywords[] = {
 	"bool",    "case",      "char",     "const",   "default", "double",
@@ -28,6 +28,7 @@ dist_scan_init(struct dist_scan *scan, struct dist_spec *spec, struct dist_diag 
 		.passthrough_tail = &spec->passthroughs,
 		.at = text,
 		.end = text + length,
+		.line = text,
 		.line_start = true,
 		.where = { spec->file, 1 },
 	};
@@ -40,6 +41,21 @@ dist_scan_init(struct dist_scan *scan, struct dist_spec *spec, struct dist_diag 
 		(scan)->failed = true; \
 		(scan)->at = (scan)->end; \
 	} while (0)
+
+/* Whether rpcgen would cut the next @length bytes in two; then it is told. */
+static bool
+scan_is_cut(struct dist_scan *scan, size_t length)
+{
+	size_t from = (size_t)(scan->at - scan->line);
+
+	if (from / RPCGEN_LINE_MAX == (from + length - 1) / RPCGEN_LINE_MAX)
+		return false;
+	scan_fail(scan,
+	          "rpcgen reads lines in pieces of %d bytes, and would cut this one "
+	          "inside a word: break it",
+	          RPCGEN_LINE_MAX);
+	return true;
+}
 
 static bool
 scan_sees(const struct dist_scan *scan, const char *text)
@@ -107,17 +123,14 @@ scan_line_starts(struct dist_scan *scan)
 	while (scan->line_start && scan->at < scan->end) {
 		const char *end = scan_line_end(scan);
 
-		if (end - scan->at > RPCGEN_LINE_MAX) {
-			scan_fail(scan,
-			          "the line has %zu bytes, of which rpcgen reads %d: "
-			          "break it",
-			          (size_t)(end - scan->at), RPCGEN_LINE_MAX);
-		} else if (memchr(scan->at, '\0', (size_t)(end - scan->at))) {
+		scan->line = scan->at;
+		if (memchr(scan->at, '\0', (size_t)(end - scan->at))) {
 			scan_fail(scan, "a NUL byte is in this line");
 		} else if (*scan->at == '#') {
 			scan_marker(scan);
 		} else if (*scan->at == '%') {
-			scan_passthrough(scan);
+			if (!scan_is_cut(scan, (size_t)(end - scan->at)))
+				scan_passthrough(scan);
 		} else {
 			scan->line_start = false;
 		}
@@ -137,17 +150,22 @@ scan_comment(struct dist_scan *scan)
 {
 	struct dist_spec_where start = scan->where;
 
+	if (scan_is_cut(scan, 2))
+		return;
 	scan->at += 2;
 	while (scan->at < scan->end && !scan_sees(scan, "*/")) {
-		if (*scan->at++ == '\n')
+		if (*scan->at++ == '\n') {
 			scan->where.line++;
+			scan->line = scan->at;
+		}
 	}
 	if (scan->at == scan->end) {
 		scan->where = start;
 		scan_fail(scan, "the comment does not end");
 		return;
 	}
-	scan->at += 2;
+	if (!scan_is_cut(scan, 2))
+		scan->at += 2;
 }
 
 static void
@@ -174,23 +192,22 @@ is_name_char(char c)
 }
 
 static struct dist_token
-scan_token(struct dist_scan *scan, enum dist_token_kind kind, size_t length)
-{
-	struct dist_token token = {
-		.kind = kind,
-		.text = dist_arena_copy(&scan->spec->arena, scan->at, length),
-		.where = scan->where,
-	};
-
-	scan->at += length;
-	return token;
-}
-
-static struct dist_token
 scan_end(struct dist_scan *scan)
 {
 	return (struct dist_token){ DIST_TOKEN_END, "the end of the file",
 		                    scan->where };
+}
+
+static struct dist_token
+scan_token(struct dist_scan *scan, enum dist_token_kind kind, size_t length)
+{
+	struct dist_token token = { .kind = kind, .where = scan->where };
+
+	if (scan_is_cut(scan, length))
+		return scan_end(scan);
+	token.text = dist_arena_copy(&scan->spec->arena, scan->at, length);
+	scan->at += length;
+	return token;
 }
 
 static struct dist_token
@@ -203,7 +220,7 @@ scan_name(struct dist_scan *scan)
 		length++;
 	token = scan_token(scan, DIST_TOKEN_NAME, length);
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
-		if (strcmp(token.text, keywords[i]) == 0)
+		if (!scan->failed && strcmp(token.text, keywords[i]) == 0)
 			token.kind = DIST_TOKEN_KEYWORD;
 	}
 	return token;
@@ -232,7 +249,7 @@ scan_number(struct dist_scan *scan)
 	while (scan->at + length < scan->end && is_name_char(scan->at[length]))
 		length++;
 	token = scan_token(scan, DIST_TOKEN_NUMBER, length);
-	if (!number_is_valid(token.text)) {
+	if (!scan->failed && !number_is_valid(token.text)) {
 		scan_fail(scan, "'%.40s' is not a number: write 10, 0xA or 012",
 		          token.text);
 		return scan_end(scan);

@@ -31,8 +31,9 @@ struct dist_scan {
 	struct dist_diag *diag;
 	struct dist_spec_passthrough **passthrough_tail;
 	const char *at, *end;
-	bool line_start; /* nothing but a newline is before @at */
-	bool failed;     /* an error was told: only DIST_TOKEN_END follows */
+	const char *line; /* where the line of @at begins */
+	bool line_start;  /* nothing but a newline is before @at */
+	bool failed;      /* an error was told: only DIST_TOKEN_END follows */
 	struct dist_spec_where where;
 };
 

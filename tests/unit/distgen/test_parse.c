@@ -223,22 +223,39 @@ test_each_error_is_one_line_with_its_place(void **state)
 	CHECK_ROWS(rows);
 }
 
-/* rpcgen cuts a line at its 1023rd byte, and a token with it. */
+/* rpcgen reads 1023 bytes of a line at once, and the rest as if it were another. */
 static void
-test_a_line_longer_than_rpcgens_is_refused(void **state)
+test_a_word_that_rpcgen_would_cut_is_refused(void **state)
 {
+	static const char cut[] =
+		"t.x:2: error: rpcgen reads lines in pieces of 1023 bytes, "
+		"and would cut this one inside a word: break it\n";
+	static const char *const words[] = { "AB = 1;", "/* c */ AB = 1;", "12;" };
+	static const char *const starts[] = { "const ", "const ", "const AB = " };
 	char text[1100], *tree;
 
 	(void)state;
-	memset(text, ' ', sizeof(text));
-	memcpy(text, "const A = 1;", 12);
-	tree = tree_of_length(text, 1022, false);
-	assert_string_equal(tree, "const A = 1;\n");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (size_t at = 1020; at < 1025; at++) {
+			int length = snprintf(text, sizeof(text), "\n%-*s%s", (int)at,
+			                      starts[i], words[i]);
+
+			/* The cut is behind byte 1022, counted from 0. */
+			tree = tree_of_length(text, (size_t)length, false);
+			assert_string_equal(tree, at == 1022 ? cut
+			                          : i == 2   ? "const AB = 12;\n"
+			                                     : "const AB = 1;\n");
+			free(tree);
+		}
+	}
+	/* What is cut off a % line would be read as if it had no %. */
+	snprintf(text, sizeof(text), "\n%%%-1022s", "c");
+	tree = tree_of(text, false);
+	assert_string_equal(tree, "");
 	free(tree);
-	tree = tree_of_length(text, 1023, false);
-	assert_string_equal(tree,
-	                    "t.x:1: error: the line has 1023 bytes, of which rpcgen "
-	                    "reads 1022: break it\n");
+	snprintf(text, sizeof(text), "\n%%%-1023s", "c");
+	tree = tree_of(text, false);
+	assert_string_equal(tree, cut);
 	free(tree);
 }
 
@@ -325,7 +342,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_comments_markers_and_passed_lines_are_no_tokens),
 	cmocka_unit_test(test_passed_lines_are_kept_with_their_places),
 	cmocka_unit_test(test_each_error_is_one_line_with_its_place),
-	cmocka_unit_test(test_a_line_longer_than_rpcgens_is_refused),
+	cmocka_unit_test(test_a_word_that_rpcgen_would_cut_is_refused),
 	cmocka_unit_test(test_types_inside_types_have_a_limit),
 	cmocka_unit_test(test_a_file_cut_anywhere_gives_one_error_or_none),
 	cmocka_unit_test(test_a_byte_changed_anywhere_gives_one_error_or_none),
