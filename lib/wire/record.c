@@ -35,7 +35,6 @@ dist_record_reader_fini(struct dist_record_reader *reader)
 	if (!reader->lent)
 		free(reader->buffer);
 	reader->buffer = NULL;
-	reader->capacity = reader->start = reader->scan = reader->end = 0;
 }
 
 void
@@ -105,6 +104,7 @@ reader_resize(struct dist_record_reader *reader, size_t capacity)
 	reader->buffer = buffer;
 	reader->capacity = capacity;
 	reader->lent = false;
+	reader->given = NULL;
 	return DIST_OK;
 }
 
@@ -139,6 +139,7 @@ dist_record_reader_space(struct dist_record_reader *reader, uint8_t **ret_space,
 {
 	enum dist_err err;
 
+	reader->given = NULL;
 	if (reader->buffer && !reader_has_space(reader))
 		reader_move(reader, reader->buffer);
 	if (!reader->buffer || (!reader->lent && reader->capacity < READER_FIRST) ||
@@ -248,6 +249,7 @@ dist_record_reader_next(struct dist_record_reader *reader,
 	*ret_record =
 		(struct dist_bytes){ reader->buffer + reader->start, reader->joined };
 	*ret_have = true;
+	reader->given = ret_record->data;
 	reader->start = reader->scan;
 	reader->joined = 0;
 	reader->empty_fragments = 0;
@@ -255,47 +257,55 @@ dist_record_reader_next(struct dist_record_reader *reader,
 	return DIST_OK;
 }
 
-/* Forget the buffer, which is another's now; @rest (may be NULL) holds what is unread.
- */
+/* Nothing is kept in the buffer: forget it. */
 static void
-reader_adopt(struct dist_record_reader *reader, uint8_t *rest, size_t capacity,
-             size_t unread)
+reader_drop(struct dist_record_reader *reader)
 {
-	reader->buffer = rest;
-	reader->capacity = capacity;
-	reader->start = reader->scan = 0;
-	reader->end = unread;
+	reader->buffer = NULL;
+	reader->lent = false;
+	reader->capacity = reader->start = reader->scan = reader->end = 0;
+	reader->given = NULL;
+}
+
+static enum dist_err
+record_copy(struct dist_bytes record, void **ret_memory, struct dist_bytes *ret_record)
+{
+	uint8_t *memory = malloc(DIST_MAX(record.length, 1));
+
+	if (!memory)
+		return dist_error_set_plain(DIST_ENOMEM);
+	if (record.length)
+		memcpy(memory, record.data, record.length);
+	*ret_memory = memory;
+	*ret_record = (struct dist_bytes){ memory, record.length };
+	return DIST_OK;
 }
 
 enum dist_err
 dist_record_reader_take(struct dist_record_reader *reader, struct dist_bytes record,
                         void **ret_memory, struct dist_bytes *ret_record)
 {
-	size_t unread = reader->end - reader->scan, capacity = 0;
-	uint8_t *memory;
+	size_t held = reader_held(reader), capacity = DIST_MAX(held, READER_FIRST);
+	uint8_t *buffer = reader->buffer, *rest;
 
-	if (reader->lent || record.length < reader->capacity / 2) {
-		memory = malloc(DIST_MAX(record.length, 1));
-		if (!memory)
-			return dist_error_set_plain(DIST_ENOMEM);
-		if (record.length)
-			memcpy(memory, record.data, record.length);
-		*ret_memory = memory;
-		*ret_record = (struct dist_bytes){ memory, record.length };
-		return DIST_OK;
-	}
+	if (reader->lent || record.data != reader->given ||
+	    record.length < reader->capacity / 2)
+		return record_copy(record, ret_memory, ret_record);
 
-	memory = NULL;
-	if (unread > 0) {
-		capacity = DIST_MAX(unread, READER_FIRST);
-		memory = malloc(capacity);
-		if (!memory)
+	/* What came after it moves to a buffer of its own. */
+	if (held == 0) {
+		reader_drop(reader);
+	} else {
+		rest = malloc(capacity);
+		if (!rest)
 			return dist_error_set_plain(DIST_ENOMEM);
-		memcpy(memory, reader->buffer + reader->scan, unread);
+		reader_move(reader, rest);
+		reader->buffer = rest;
+		reader->capacity = capacity;
+		reader->given = NULL;
 	}
-	*ret_memory = reader->buffer;
+	*ret_memory = buffer;
 	*ret_record = record;
-	reader_adopt(reader, memory, capacity, unread);
 	return DIST_OK;
 }
 
@@ -310,8 +320,7 @@ dist_record_reader_settle(struct dist_record_reader *reader)
 	if (held == 0) {
 		if (!reader->lent)
 			free(reader->buffer);
-		reader->lent = false;
-		reader_adopt(reader, NULL, 0, 0);
+		reader_drop(reader);
 		return DIST_OK;
 	}
 	if (reader->lent || rounded < reader->capacity / 4)

@@ -41,6 +41,7 @@ struct dist_record_reader {
 	bool in_fragment;
 	bool last;       /* the fragment being received is the record's last */
 	unsigned empty_fragments; /* in this record: bounded, they make no progress */
+	const uint8_t *given;     /* the last record given out; NULL: it is gone */
 };
 
 void dist_record_reader_init(struct dist_record_reader *reader, size_t max_record);
@@ -72,18 +73,20 @@ enum dist_err dist_record_reader_feed(struct dist_record_reader *reader, const v
 
 /*
  * The next whole record, contiguous, 4-byte aligned relative to the buffer only by
- * chance; borrowed until the next space(), take() or fini(). *ret_have says whether there
- * was one. DIST_ETOOBIG: longer than max_record; DIST_EPROTO: over 16 empty fragments in
- * one record. After an error the stream cannot be followed any more: close it.
+ * chance; borrowed until the next space(), fini(), or take() of a later one. *ret_have
+ * says whether there was one. DIST_ETOOBIG: longer than max_record; DIST_EPROTO: over 16
+ * empty fragments in one record. After an error the stream cannot be followed any more:
+ * close it.
  */
 enum dist_err dist_record_reader_next(struct dist_record_reader *reader,
                                       struct dist_bytes *ret_record, bool *ret_have)
 	DIST_MUST_CHECK;
 
 /*
- * Own the record that next() just gave: when it fills most of the reader's own buffer the
- * buffer itself changes hands, else it is copied. *ret_memory: free() it; *ret_record
- * lies within. DIST_ENOMEM: nothing changed hands.
+ * Own a record that next() gave since the last space(). When it is the last one given and
+ * fills most of the reader's own buffer, the buffer itself changes hands, else it is
+ * copied: those given after it stay where they are, those given before are gone.
+ * *ret_memory: free() it; *ret_record lies within. DIST_ENOMEM: nothing changed hands.
  */
 enum dist_err dist_record_reader_take(struct dist_record_reader *reader,
                                       struct dist_bytes record, void **ret_memory,

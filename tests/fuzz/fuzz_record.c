@@ -10,6 +10,7 @@
 #define RECORD_MAX   ((size_t)50000)
 #define EMPTY_MAX    16
 #define JOINED_SLACK 8
+#define BATCH_MAX    8
 
 /* The stream as a whole, read in the simplest way. */
 struct whole {
@@ -74,25 +75,32 @@ compare(struct whole *whole, struct dist_bytes record,
 	free(memory);
 }
 
-/* All records there are now; false after an error, which the whole stream has too. */
+/*
+ * Several records are looked at before the first is taken, and what was taken is freed
+ * before the others are read. False after an error, which the whole stream has too.
+ */
 static bool
 drain(struct dist_record_reader *reader, struct whole *whole, uint32_t *seed)
 {
-	struct dist_bytes record;
-	enum dist_err err;
+	struct dist_bytes batch[BATCH_MAX];
+	enum dist_err err = DIST_OK;
+	unsigned n, n_most;
+	bool have = true;
 	size_t length;
-	bool have;
 
-	for (;;) {
-		err = dist_record_reader_next(reader, &record, &have);
-		if (err) {
-			FUZZ_CHECK(whole_next(whole, &length, &have) == err);
-			return false;
+	while (have && !err) {
+		n_most = 1 + roll(seed) % BATCH_MAX;
+		for (n = 0; n < n_most; n++) {
+			err = dist_record_reader_next(reader, &batch[n], &have);
+			if (err || !have)
+				break;
 		}
-		if (!have)
-			return true;
-		compare(whole, record, reader, roll(seed) % 4 == 0);
+		for (unsigned i = 0; i < n; i++)
+			compare(whole, batch[i], reader, roll(seed) % 4 == 0);
 	}
+	if (err)
+		FUZZ_CHECK(whole_next(whole, &length, &have) == err);
+	return !err;
 }
 
 /* Receives a piece of at most @left bytes; how many it was. */

@@ -408,6 +408,80 @@ test_a_large_record_that_is_taken_leaves_the_rest(void **state)
 	free(memory);
 }
 
+/* A thread may look at all records that are there before it keeps the first. */
+static void
+test_taking_a_record_leaves_those_after_it_where_they_are(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes records[3], kept[3];
+	void *memory[3];
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	for (int i = 0; i < 3; i++)
+		feed_fragment(&reader, true, 200000, (uint8_t)('a' + i));
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	for (int i = 0; i < 3; i++)
+		records[i] = next(&reader);
+	for (int i = 0; i < 3; i++) {
+		assert_ok(dist_record_reader_take(&reader, records[i], &memory[i],
+		                                  &kept[i]));
+		assert_filled(kept[i], 200000, (uint8_t)('a' + i));
+		free(memory[i]);
+		if (i < 2)
+			assert_filled(records[i + 1], 200000, (uint8_t)('b' + i));
+	}
+	assert_none(&reader);
+	feed(&reader, "dddd", 4);
+	assert_filled(next(&reader), 4, 'd');
+}
+
+/* next() may have begun to join the record after it by then. */
+static void
+test_taking_a_record_keeps_what_is_joined_of_the_next(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes large, kept;
+	void *memory;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 90000, 'a');
+	feed_fragment(&reader, false, 3000, 'b');
+	feed_fragment(&reader, false, 2000, 'b');
+	feed_mark(&reader, DIST_RECORD_LAST | 1000);
+	large = next(&reader);
+	assert_none(&reader);
+	assert_ok(dist_record_reader_take(&reader, large, &memory, &kept));
+	assert_ptr_equal(kept.data, large.data);
+	free(memory);
+	for (int i = 0; i < 100; i++)
+		feed(&reader, "bbbbbbbbbb", 10);
+	assert_filled(next(&reader), 6000, 'b');
+}
+
+/* Even one that fills most of the buffer, as long as it is not the last. */
+static void
+test_taking_a_large_record_keeps_the_small_one_after_it(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	struct dist_bytes large, small, kept;
+	void *memory;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 90000, 'a');
+	feed_fragment(&reader, true, 100, 'b');
+	large = next(&reader);
+	small = next(&reader);
+	assert_ok(dist_record_reader_take(&reader, large, &memory, &kept));
+	free(memory);
+	assert_filled(small, 100, 'b');
+	assert_ok(dist_record_reader_take(&reader, small, &memory, &kept));
+	assert_filled(kept, 100, 'b');
+	free(memory);
+}
+
 /* Any stream of valid records comes out the same however it is cut, whoever lends. */
 static void
 test_random_records_in_random_pieces(void **state)
@@ -468,6 +542,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_settling_gives_back_what_a_large_record_took),
 	cmocka_unit_test(test_a_small_record_that_is_taken_is_copied),
 	cmocka_unit_test(test_a_large_record_that_is_taken_leaves_the_rest),
+	cmocka_unit_test(test_taking_a_record_leaves_those_after_it_where_they_are),
+	cmocka_unit_test(test_taking_a_record_keeps_what_is_joined_of_the_next),
+	cmocka_unit_test(test_taking_a_large_record_keeps_the_small_one_after_it),
 	cmocka_unit_test(test_random_records_in_random_pieces),
 };
 
