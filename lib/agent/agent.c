@@ -16,8 +16,7 @@
 #define RETRY_FIRST_MS 50
 #define DUPLICATE_MS   5000 /* between two looks whether we are still one */
 
-/* --- State and sleep -----------------------------------------------------------------
- */
+/* --- State and sleep ---------------------------------------------------------- */
 
 static void
 agent_set_state(struct dist_agent *agent, enum dist_agent_state next)

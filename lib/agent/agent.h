@@ -93,8 +93,7 @@ void dist_registrar_leave(struct dist_registrar *registrar, int64_t deadline_ns)
 /* End and join the threads, whatever they do. */
 void dist_registrar_stop(struct dist_registrar *registrar);
 
-/* --- Between registrar.c and agent.c -------------------------------------------------
- */
+/* --- Between registrar.c and agent.c ------------------------------------------ */
 
 void *dist_agent_run(void *agent);
 

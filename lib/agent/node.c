@@ -41,8 +41,7 @@ struct dist_node {
 	struct dist_announce *announce;
 };
 
-/* --- What the agents and the server tell ---------------------------------------------
- */
+/* --- What the agents and the server tell -------------------------------------- */
 
 static void
 node_on_drain(void *arg)

@@ -19,8 +19,7 @@
 #define ADVERTISE_MS   5000 /* to look its name up */
 #define MASTER_NAME_MS 1000 /* to look a master's up, for the check alone */
 
-/* --- Endpoints -----------------------------------------------------------------------
- */
+/* --- Endpoints ---------------------------------------------------------------- */
 
 static void
 self_add_endpoint(struct dist_self *self, const struct dist_sockaddr *address)
@@ -81,8 +80,7 @@ self_set_endpoints(struct dist_self *self, const struct dist_node_options *optio
 	return err;
 }
 
-/* --- Services, attributes, name ------------------------------------------------------
- */
+/* --- Services, attributes, name ----------------------------------------------- */
 
 static char *
 bounded_name(const char *name)

@@ -56,8 +56,7 @@ struct dist_announce {
 	unsigned n_claims;
 };
 
-/* --- The lock of a program -----------------------------------------------------------
- */
+/* --- The lock of a program ---------------------------------------------------- */
 
 /* Bound by one process of this network namespace at a time; -1: another has it. */
 static int
@@ -97,8 +96,7 @@ claim_drop_lock(struct claim *claim)
 	claim->lock_fd = -1;
 }
 
-/* --- One look ------------------------------------------------------------------------
- */
+/* --- One look ----------------------------------------------------------------- */
 
 static struct dist_patience
 patience_of(struct dist_announce *announce, int64_t ms)
@@ -265,8 +263,7 @@ announce_look(struct dist_announce *announce)
 	}
 }
 
-/* --- The thread ----------------------------------------------------------------------
- */
+/* --- The thread --------------------------------------------------------------- */
 
 /* Sleep until the next look; false: stop. */
 static bool
@@ -296,8 +293,7 @@ announce_run(void *arg)
 	return NULL;
 }
 
-/* --- Birth and death -----------------------------------------------------------------
- */
+/* --- Birth and death ---------------------------------------------------------- */
 
 static struct dist_sockaddr
 any_ipv4(unsigned port)

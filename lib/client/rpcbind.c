@@ -43,8 +43,7 @@ question(const struct dist_sockaddr *address, const char *path,
 	};
 }
 
-/* --- Where a program is --------------------------------------------------------------
- */
+/* --- Where a program is ------------------------------------------------------- */
 
 enum dist_err
 dist_rpcbind_find(const struct dist_sockaddr *rpcbind, uint32_t prog, uint32_t vers,
@@ -78,8 +77,7 @@ dist_rpcbind_find(const struct dist_sockaddr *rpcbind, uint32_t prog, uint32_t v
 	return DIST_OK;
 }
 
-/* --- What is registered here ---------------------------------------------------------
- */
+/* --- What is registered here -------------------------------------------------- */
 
 /* DUMP's linked list, decoded in a loop, and only what is looked for is kept. */
 struct harvest {

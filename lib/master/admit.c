@@ -14,11 +14,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define ENDPOINTS_MAX 8   /* as in idl/registry.x */
-#define REASON_MAX    255 /* likewise */
+#define ENDPOINTS_MAX 8     /* as in idl/registry.x */
+#define REASON_MAX    255   /* likewise */
+#define ADMITTING_MAX 20000 /* registrations that wait: each has memory */
 
-/* --- Where the node is ---------------------------------------------------------------
- */
+/* --- Where the node is -------------------------------------------------------- */
 
 /* A registration's endpoints as they will be listed. */
 struct endpoints {
@@ -26,6 +26,7 @@ struct endpoints {
 	char uaddrs[ENDPOINTS_MAX][DIST_ADDRESS_TEXT_MAX];
 	unsigned n;
 	char address[DIST_ADDRESS_TEXT_MAX]; /* the first one, for people */
+	bool all_ipv4, all_ipv6;             /* see struct dist_entry */
 };
 
 /*
@@ -48,6 +49,17 @@ endpoint_complete(struct dist_sockaddr *address, const struct dist_sockaddr *pee
 	*address = *peer;
 	dist_sockaddr_set_port(address, port);
 	return true;
+}
+
+/* An unspecified host that loopback has to stand for. */
+static void
+endpoints_note_all(struct endpoints *endpoints, const struct dist_sockaddr *address,
+                   const struct dist_sockaddr *peer)
+{
+	if (!dist_sockaddr_is_any(address) || !dist_sockaddr_is_loopback(peer))
+		return;
+	endpoints->all_ipv4 = true;
+	endpoints->all_ipv6 |= address->sa.sa_family == AF_INET6;
 }
 
 static void
@@ -90,6 +102,7 @@ endpoints_complete(struct endpoints *endpoints, const dist_registration *as,
 				"it listens on loopback, and comes from %s: "
 				"start it with --listen or --advertise",
 				from);
+		endpoints_note_all(endpoints, &address, peer);
 		if (endpoint_complete(&address, peer))
 			endpoints_add(endpoints, &address);
 	}
@@ -115,11 +128,15 @@ entry_from(struct dist_entry **ret_entry, const dist_registration *as,
 		return err;
 	listed.endpoints.endpoints_len = endpoints.n;
 	listed.endpoints.endpoints_val = endpoints.list;
-	return dist_entry_new(ret_entry, &listed, endpoints.address);
+	err = dist_entry_new(ret_entry, &listed, endpoints.address);
+	if (err)
+		return err;
+	(*ret_entry)->all_ipv4 = endpoints.all_ipv4;
+	(*ret_entry)->all_ipv6 = endpoints.all_ipv6;
+	return DIST_OK;
 }
 
-/* --- Answers -------------------------------------------------------------------------
- */
+/* --- Answers ------------------------------------------------------------------ */
 
 static void
 answer(struct dist_deferred *deferred, const dist_registered *registered)
@@ -169,8 +186,7 @@ grant(struct dist_master *master, struct dist_deferred *deferred,
 	answer(deferred, &registered);
 }
 
-/* --- The way in ----------------------------------------------------------------------
- */
+/* --- The way in --------------------------------------------------------------- */
 
 void
 dist_admit(struct dist_master *master, const dist_registration *as,
@@ -178,7 +194,7 @@ dist_admit(struct dist_master *master, const dist_registration *as,
            struct dist_deferred *deferred)
 {
 	struct dist_probe *probe = calloc(1, sizeof(*probe));
-	bool stopping = false;
+	bool admitted;
 
 	if (!probe) {
 		dist_deferred_fail(deferred);
@@ -195,13 +211,14 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 	probe->origin = origin;
 	dist_list_init(&probe->running);
 	dist_lock(&master->lock);
-	stopping = master->stopping;
-	if (!stopping) {
+	admitted = !master->stopping && master->n_admitting < ADMITTING_MAX;
+	if (admitted) {
+		master->n_admitting++;
 		dist_list_append(&master->queued, &probe->link);
 		dist_house_wake_locked(master);
 	}
 	dist_unlock(&master->lock);
-	if (stopping) {
+	if (!admitted) {
 		dist_deferred_fail(deferred);
 		dist_entry_unref(probe->entry);
 		free(probe);

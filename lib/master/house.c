@@ -25,8 +25,7 @@
 #define TURNS_MAX   64   /* of these, for nodes nobody complains of */
 #define GATHER_NS   (3 * DIST_NS_PER_MS)
 
-/* --- Probes --------------------------------------------------------------------------
- */
+/* --- Probes ------------------------------------------------------------------- */
 
 static uint64_t
 probe_hash(const struct dist_master *master, uint64_t session)
@@ -198,6 +197,7 @@ house_judge_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
 
 		dist_list_remove(&probe->running);
 		master->n_running--;
+		master->n_admitting -= probe->kind == DIST_PROBE_ADMIT;
 		dist_map_remove(&master->probed, &probe->by_session);
 		dist_unlock(&master->lock);
 		verdict = dist_probe_finish(probe);
@@ -212,8 +212,7 @@ house_judge_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
 	}
 }
 
-/* --- The round -----------------------------------------------------------------------
- */
+/* --- The round ---------------------------------------------------------------- */
 
 /* Whether there is news to be told, and when: changes are gathered for a moment. */
 static void
@@ -275,8 +274,7 @@ house_run(void *arg)
 	return NULL;
 }
 
-/* --- Start and stop ------------------------------------------------------------------
- */
+/* --- Start and stop ----------------------------------------------------------- */
 
 enum dist_err
 dist_house_start(struct dist_master *master)

@@ -27,8 +27,7 @@ master_on_closed(uint64_t conn_id, void *arg)
 	dist_unlock(&master->lock);
 }
 
-/* --- Start ---------------------------------------------------------------------------
- */
+/* --- Start -------------------------------------------------------------------- */
 
 static enum dist_err
 options_check(struct dist_master_options *options)
@@ -181,8 +180,7 @@ dist_master_start_sized(struct dist_master **ret_master,
 	return DIST_OK;
 }
 
-/* --- Questions and stop --------------------------------------------------------------
- */
+/* --- Questions and stop ------------------------------------------------------- */
 
 unsigned
 dist_master_port(struct dist_master *master)

@@ -29,6 +29,7 @@ struct dist_watcher {
 	struct dist_deferred *deferred;
 	dist_id master;
 	uint64_t epoch;
+	struct dist_sockaddr seen_at; /* the address by which it reaches this master */
 	struct dist_list link;
 	struct dist_deadline until;
 };
@@ -54,6 +55,7 @@ struct dist_master {
 	struct dist_list finished; /* done, to be judged */
 	struct dist_map probed;    /* sessions with a probe under way */
 	unsigned n_running;
+	unsigned n_admitting; /* registrations that wait for their probe, or have it */
 
 	struct dist_list watchers;
 	struct dist_deadlines holds;
@@ -63,8 +65,7 @@ struct dist_master {
 	                  */
 };
 
-/* --- house.c -------------------------------------------------------------------------
- */
+/* --- house.c ------------------------------------------------------------------ */
 
 enum dist_err dist_house_start(struct dist_master *master) DIST_MUST_CHECK;
 /* Joins the thread; probes under way end, watchers are answered SYSTEM_ERR. */
@@ -78,12 +79,11 @@ void dist_house_wake_locked(struct dist_master *master) DIST_REQUIRES(&master->l
 void dist_house_probe_locked(struct dist_master *master, enum dist_probe_kind kind,
                              struct dist_suspect *suspect) DIST_REQUIRES(&master->lock);
 
-/* --- watch.c -------------------------------------------------------------------------
- */
+/* --- watch.c ------------------------------------------------------------------ */
 
-/* Hold @deferred, which is taken, for at most @hold_ms. DIST_ENOMEM: it was failed. */
+/* Hold @deferred, which is taken, until there is news or watch->hold_ms are over. */
 void dist_watch_hold(struct dist_master *master, struct dist_deferred *deferred,
-                     const dist_watch *watch);
+                     const dist_watch *watch, const struct dist_sockaddr *seen_at);
 
 /* Answer those whose time has come; when to come again. Drops the lock while it sends.
  */
@@ -93,8 +93,16 @@ int64_t dist_watch_answer_locked(struct dist_master *master, int64_t now_ns)
 /* Fail them all. */
 void dist_watch_end_locked(struct dist_master *master) DIST_REQUIRES(&master->lock);
 
-/* --- admit.c -------------------------------------------------------------------------
+/* --- viewpoint.c -------------------------------------------------------------- */
+
+/*
+ * Show nodes of this host that were seen on loopback at @seen_at, the address by which
+ * the asker reaches this master. DIST_ENOMEM.
  */
+enum dist_err dist_viewpoint_apply(struct dist_snapshot *snapshot,
+                                   const struct dist_sockaddr *seen_at) DIST_MUST_CHECK;
+
+/* --- admit.c ------------------------------------------------------------------ */
 
 /* A registration that came from @peer; @deferred is taken. */
 void dist_admit(struct dist_master *master, const dist_registration *as,
@@ -106,7 +114,7 @@ void dist_admit(struct dist_master *master, const dist_registration *as,
 void dist_admit_judged(struct dist_master *master, struct dist_probe *probe,
                        enum dist_verdict verdict);
 
-/* --- service.c ----------------------------------------------------------------------- */
+/* --- service.c ---------------------------------------------------------------- */
 
 /* A cluster could not reach @instance: it is probed. */
 void dist_master_report(struct dist_master *master, const dist_id instance);

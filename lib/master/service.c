@@ -64,6 +64,7 @@ bool_t
 dist_list_1_svc(bool_t with_gone, dist_view *result, struct svc_req *rqstp)
 {
 	struct dist_master *master = master_of(rqstp);
+	struct dist_sockaddr seen_at = *dist_request_local(rqstp);
 	struct dist_deferred *deferred = dist_request_defer(rqstp);
 	struct dist_snapshot *snapshot = NULL;
 	enum dist_err err;
@@ -74,6 +75,8 @@ dist_list_1_svc(bool_t with_gone, dist_view *result, struct svc_req *rqstp)
 	dist_lock(&master->lock);
 	err = dist_table_list(master->table, with_gone, dist_clock_ns(), &snapshot);
 	dist_unlock(&master->lock);
+	if (!err)
+		err = dist_viewpoint_apply(snapshot, &seen_at);
 	if (err)
 		dist_deferred_fail(deferred);
 	else
@@ -85,11 +88,12 @@ dist_list_1_svc(bool_t with_gone, dist_view *result, struct svc_req *rqstp)
 bool_t
 dist_watch_1_svc(dist_watch watch, dist_view *result, struct svc_req *rqstp)
 {
+	struct dist_sockaddr seen_at = *dist_request_local(rqstp);
 	struct dist_deferred *deferred = dist_request_defer(rqstp);
 
 	(void)result;
 	if (deferred)
-		dist_watch_hold(master_of(rqstp), deferred, &watch);
+		dist_watch_hold(master_of(rqstp), deferred, &watch, &seen_at);
 	return FALSE;
 }
 

@@ -20,6 +20,7 @@ struct shared_view {
 	struct dist_snapshot *snapshot;
 	dist_id master;
 	uint64_t epoch;
+	struct dist_sockaddr seen_at;
 };
 
 static void
@@ -42,7 +43,8 @@ watcher_is_behind(const struct dist_master *master, const struct dist_watcher *w
 }
 
 static struct dist_watcher *
-watcher_new(struct dist_deferred *deferred, const dist_watch *watch)
+watcher_new(struct dist_deferred *deferred, const dist_watch *watch,
+            const struct dist_sockaddr *seen_at)
 {
 	struct dist_watcher *watcher = calloc(1, sizeof(*watcher));
 
@@ -52,6 +54,7 @@ watcher_new(struct dist_deferred *deferred, const dist_watch *watch)
 	}
 	watcher->deferred = deferred;
 	watcher->epoch = watch->epoch;
+	watcher->seen_at = *seen_at;
 	memcpy(watcher->master, watch->master, sizeof(dist_id));
 	dist_list_init(&watcher->link);
 	return watcher;
@@ -63,9 +66,9 @@ watcher_new(struct dist_deferred *deferred, const dist_watch *watch)
  */
 void
 dist_watch_hold(struct dist_master *master, struct dist_deferred *deferred,
-                const dist_watch *watch)
+                const dist_watch *watch, const struct dist_sockaddr *seen_at)
 {
-	struct dist_watcher *watcher = watcher_new(deferred, watch);
+	struct dist_watcher *watcher = watcher_new(deferred, watch, seen_at);
 	int64_t until_ns = dist_deadline_in_ms(DIST_MIN(watch->hold_ms, HOLD_MAX_MS));
 	bool behind, held = false;
 
@@ -124,6 +127,14 @@ take_due_locked(struct dist_master *master, int64_t now_ns, struct dist_list *du
 	}
 }
 
+static bool
+shared_view_serves(const struct shared_view *shared, const struct dist_watcher *watcher)
+{
+	return shared->snapshot && shared->epoch == watcher->epoch &&
+	       !memcmp(shared->master, watcher->master, sizeof(dist_id)) &&
+	       dist_sockaddr_equal(&shared->seen_at, &watcher->seen_at);
+}
+
 /* The view for @watcher: the one made for the last watcher, if that serves. */
 static bool
 shared_view_for(struct shared_view *shared, struct dist_master *master,
@@ -131,8 +142,7 @@ shared_view_for(struct shared_view *shared, struct dist_master *master,
 {
 	enum dist_err err;
 
-	if (shared->snapshot && shared->epoch == watcher->epoch &&
-	    !memcmp(shared->master, watcher->master, sizeof(dist_id)))
+	if (shared_view_serves(shared, watcher))
 		return true;
 	dist_snapshot_free(shared->snapshot);
 	shared->snapshot = NULL;
@@ -140,9 +150,12 @@ shared_view_for(struct shared_view *shared, struct dist_master *master,
 	err = dist_table_view(master->table, watcher->master, watcher->epoch,
 	                      dist_clock_ns(), &shared->snapshot);
 	dist_unlock(&master->lock);
+	if (err)
+		return false;
 	shared->epoch = watcher->epoch;
+	shared->seen_at = watcher->seen_at;
 	memcpy(shared->master, watcher->master, sizeof(dist_id));
-	return !err;
+	return !dist_viewpoint_apply(shared->snapshot, &shared->seen_at);
 }
 
 static void

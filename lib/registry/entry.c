@@ -301,7 +301,8 @@ dist_entry_equal(const struct dist_entry *a, const struct dist_entry *b)
 {
 	return !memcmp(a->as.instance, b->as.instance, sizeof(dist_id)) &&
 	       !strcmp(a->as.name, b->as.name) && a->as.capacity == b->as.capacity &&
-	       a->as.features == b->as.features && endpoints_equal(&a->as, &b->as) &&
+	       a->as.features == b->as.features && a->all_ipv4 == b->all_ipv4 &&
+	       a->all_ipv6 == b->all_ipv6 && endpoints_equal(&a->as, &b->as) &&
 	       services_equal(&a->as, &b->as) &&
 	       attrs_equal(&a->as.attrs, &b->as.attrs);
 }

@@ -17,7 +17,13 @@
 
 struct dist_entry {
 	atomic_uint refs;
-	const char *address;  /* "HOST:PORT" of the first endpoint, for people */
+	const char *address; /* "HOST:PORT" of the first endpoint, for people */
+	/*
+	 * It listens on all addresses of the master's own host, and was seen on
+	 * loopback: others reach it wherever they reach the master. Set by whoever made
+	 * the entry.
+	 */
+	bool all_ipv4, all_ipv6;
 	dist_registration as; /* with all that it points to, in this same block */
 };
 

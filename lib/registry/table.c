@@ -61,8 +61,7 @@ struct dist_table {
 	struct dist_map instances, sessions, addresses, origins;
 };
 
-/* --- Birth and death -----------------------------------------------------------------
- */
+/* --- Birth and death ---------------------------------------------------------- */
 
 static void
 options_fill(struct dist_table_options *options)
@@ -151,8 +150,7 @@ dist_table_free(struct dist_table *table)
 	free(table);
 }
 
-/* --- Finding a lease -----------------------------------------------------------------
- */
+/* --- Finding a lease ---------------------------------------------------------- */
 
 static struct lease *
 find_instance(struct dist_table *table, const dist_id instance)
@@ -212,8 +210,7 @@ find_holder(struct dist_table *table, const dist_heartbeat *beat)
 	return lease && token_equal(lease->token, beat->token) ? lease : NULL;
 }
 
-/* --- Steps of a lease ----------------------------------------------------------------
- */
+/* --- Steps of a lease --------------------------------------------------------- */
 
 /* Watchers must hear of it. */
 static void
@@ -337,8 +334,7 @@ lease_begin(struct dist_table *table, struct lease *lease, const dist_id token,
 	dist_list_append(&table->probes, &lease->by_probe);
 }
 
-/* --- What nodes ask ------------------------------------------------------------------
- */
+/* --- What nodes ask ----------------------------------------------------------- */
 
 static enum dist_err
 lease_new(struct lease **ret_lease, struct dist_table *table, struct dist_entry *entry)
@@ -464,8 +460,7 @@ dist_table_deregister(struct dist_table *table, const dist_heartbeat *beat,
 	return DIST_REGISTRY_OK;
 }
 
-/* --- What the master finds out -------------------------------------------------------
- */
+/* --- What the master finds out ------------------------------------------------ */
 
 static int64_t
 table_next_deadline(const struct dist_table *table)
@@ -609,8 +604,7 @@ dist_table_take_probe(struct dist_table *table, int64_t now_ns,
 	return suspect_from(lease, ret_suspect);
 }
 
-/* --- What watchers see ---------------------------------------------------------------
- */
+/* --- What watchers see -------------------------------------------------------- */
 
 uint64_t
 dist_table_epoch(const struct dist_table *table)

@@ -45,8 +45,7 @@ enum dist_err dist_table_new(struct dist_table **ret_table, const dist_id master
 void dist_table_free(struct dist_table *table);
 DIST_DEFINE_FREEP(dist_table_free, struct dist_table *)
 
-/* --- What nodes ask ------------------------------------------------------------------
- */
+/* --- What nodes ask ----------------------------------------------------------- */
 
 /* A registration, granted. */
 struct dist_grant {
@@ -83,8 +82,7 @@ dist_registry_status dist_table_heartbeat(struct dist_table *table,
 dist_registry_status dist_table_deregister(struct dist_table *table,
                                            const dist_heartbeat *beat, int64_t now_ns);
 
-/* --- What the master finds out -------------------------------------------------------
- */
+/* --- What the master finds out ------------------------------------------------ */
 
 /* End the leases that are over, forget old gone nodes. When to come again: no earlier
  * than that is there anything to do, unless the table is changed; INT64_MAX: never. */
@@ -120,8 +118,7 @@ bool dist_table_take_probe(struct dist_table *table, int64_t now_ns,
                            struct dist_suspect *ret_suspect, int64_t *ret_due_ns)
 	DIST_MUST_CHECK;
 
-/* --- What watchers see ---------------------------------------------------------------
- */
+/* --- What watchers see -------------------------------------------------------- */
 
 uint64_t dist_table_epoch(const struct dist_table *table);
 unsigned dist_table_n_live(const struct dist_table *table);

@@ -53,5 +53,6 @@ dist_snapshot_free(struct dist_snapshot *snapshot)
 	for (unsigned i = 0; i < snapshot->view.nodes.dist_node_entries_len; i++)
 		dist_entry_unref(snapshot->entries[i]);
 	free(snapshot->view.nodes.dist_node_entries_val);
+	free(snapshot->extra);
 	free(snapshot);
 }

@@ -14,6 +14,7 @@
 struct dist_snapshot {
 	dist_view view; /* its strings are the entries'; never xdr_free() it */
 	size_t n_max;
+	void *extra; /* freed with it: for what a caller shows in the entries' place */
 	struct dist_entry *entries[]; /* one for each of view.nodes */
 };
 

@@ -124,7 +124,8 @@ DIST_PUBLIC enum dist_err dist_node_start_sized(struct dist_node **ret_node,
  * Returns once it listens. Registration goes on behind: a master that is away is tried
  * again for as long as the node runs, with a log line. DIST_EINVAL: no service, two with
  * one program and version, or a master elsewhere while listening on loopback alone (the
- * text names .listen); DIST_EADDRESS; DIST_EADDRINUSE; DIST_ENOMEM; DIST_ESYSTEM.
+ * text names .listen); DIST_EADDRESS; DIST_ERESOLVE: of .advertise; DIST_EADDRINUSE;
+ * DIST_ENOMEM; DIST_ESYSTEM.
  */
 static inline enum dist_err DIST_MUST_CHECK
 dist_node_start(struct dist_node **ret_node, const struct dist_service *const *services,
@@ -142,7 +143,9 @@ DIST_PUBLIC const char *dist_node_name(struct dist_node *node);
 
 /*
  * Wait until @n_masters hold a registration of the node. @timeout_ms from now, or
- * DIST_FOREVER. DIST_ETIMEDOUT; DIST_EREFUSED: a master said no, the text says why.
+ * DIST_FOREVER. DIST_ETIMEDOUT; DIST_EREFUSED: a master said no, and without it there
+ * are too few, the text says why; DIST_EINVAL: the node has fewer masters; DIST_ECLOSED:
+ * it drains.
  */
 DIST_PUBLIC enum dist_err dist_node_wait_registered(struct dist_node *node,
                                                     unsigned n_masters,

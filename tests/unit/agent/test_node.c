@@ -52,8 +52,7 @@ start(const struct dist_node_options *options, unsigned n_masters)
 	return node;
 }
 
-/* --- Registering ---------------------------------------------------------------------
- */
+/* --- Registering -------------------------------------------------------------- */
 
 static void
 test_a_node_is_listed_as_it_describes_itself(void **state)
@@ -195,8 +194,7 @@ test_one_master_under_two_names_is_one(void **state)
 	dist_node_stop(node);
 }
 
-/* --- What goes wrong -----------------------------------------------------------------
- */
+/* --- What goes wrong ---------------------------------------------------------- */
 
 static void
 test_an_absent_master_is_not_an_end(void **state)
@@ -291,8 +289,7 @@ test_a_node_without_masters_just_serves(void **state)
 	dist_node_stop(node);
 }
 
-/* --- Draining ------------------------------------------------------------------------
- */
+/* --- Draining ----------------------------------------------------------------- */
 
 static void
 test_a_drained_node_has_left_the_registry(void **state)

@@ -130,8 +130,7 @@ registry_await_live(struct registry *registry, unsigned n)
 	registry_free_view(&before);
 }
 
-/* --- Nodes ---------------------------------------------------------------------------
- */
+/* --- Nodes -------------------------------------------------------------------- */
 
 void
 handmade_open(struct handmade *node, struct registry *registry, unsigned number)

@@ -22,8 +22,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* --- Registration --------------------------------------------------------------------
- */
+/* --- Registration ------------------------------------------------------------- */
 
 static void
 test_a_node_is_listed_where_it_came_from(void **state)
@@ -117,8 +116,7 @@ test_no_more_nodes_than_allowed_are_taken(void **state)
 	registry_close(&registry);
 }
 
-/* --- Life and death ------------------------------------------------------------------
- */
+/* --- Life and death ----------------------------------------------------------- */
 
 static void
 test_a_killed_node_is_gone_long_before_its_lease(void **state)
@@ -256,8 +254,7 @@ test_a_node_leaves_when_it_says_so(void **state)
 	handmade_close(&node);
 }
 
-/* --- Watching ------------------------------------------------------------------------
- */
+/* --- Watching ----------------------------------------------------------------- */
 
 static void
 test_a_watch_is_held_until_something_changes(void **state)
@@ -344,8 +341,7 @@ test_a_held_watch_ends_when_the_master_stops(void **state)
 	registry_close(&registry);
 }
 
-/* --- Draining and starting -----------------------------------------------------------
- */
+/* --- Draining and starting ---------------------------------------------------- */
 
 static void
 test_the_order_to_drain_reaches_the_node(void **state)

@@ -54,8 +54,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* --- Shorthand -----------------------------------------------------------------------
- */
+/* --- Shorthand ---------------------------------------------------------------- */
 
 static enum dist_err
 add_entry(struct fixture *fixture, struct dist_entry *entry, uint64_t origin,
@@ -129,8 +128,7 @@ view_text(struct fixture *fixture, uint64_t epoch)
 	return text;
 }
 
-/* --- Registration --------------------------------------------------------------------
- */
+/* --- Registration ------------------------------------------------------------- */
 
 static void
 test_a_registered_node_is_in_the_full_view(void **state)
@@ -247,8 +245,7 @@ test_a_full_table_refuses_new_nodes_alone(void **state)
 	assert_int_equal(dist_table_n_live(fixture->table), 2);
 }
 
-/* --- Leases --------------------------------------------------------------------------
- */
+/* --- Leases ------------------------------------------------------------------- */
 
 static void
 test_a_lease_ends_a_term_after_the_last_heartbeat(void **state)
@@ -372,8 +369,7 @@ test_a_node_found_dead_is_gone_unless_it_came_back(void **state)
 	assert_int_equal(dist_table_n_live(fixture->table), 0);
 }
 
-/* --- Views ---------------------------------------------------------------------------
- */
+/* --- Views -------------------------------------------------------------------- */
 
 static void
 test_a_delta_tells_each_changed_node_once(void **state)
@@ -473,8 +469,7 @@ test_a_view_outlives_its_nodes_and_the_table(void **state)
 	dist_snapshot_free(snapshot);
 }
 
-/* --- Draining, probes, origins -------------------------------------------------------
- */
+/* --- Draining, probes, origins ------------------------------------------------ */
 
 static void
 test_the_order_to_drain_goes_out_with_heartbeats_and_stays(void **state)
