@@ -6,6 +6,7 @@ import resource
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -78,7 +79,8 @@ def test_an_address_that_does_not_parse_is_quoted(name, address):
     done = command(Cluster.program(name), *arguments)
     assert done.returncode in (1, 2)
     assert address in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith(name)]
+    assert len(lines) == 1, done.stderr
 
 
 @pytest.mark.parametrize("masters", ["host:port", "127.0.0.1:70000", ",", "a,,b", "[::1"])
@@ -88,8 +90,8 @@ def test_a_list_of_masters_that_does_not_parse_is_quoted(name, masters):
     arguments += ["nodes"] if name == "distctl" else [Cluster.module("arith")]
     done = command(Cluster.program(name), *arguments)
     assert done.returncode in (1, 2)
-    assert any(part in done.stderr for part in masters.split(",") if part) or \
-        f"'{masters}'" in done.stderr or f'"{masters}"' in done.stderr, done.stderr
+    assert "empty" in done.stderr or \
+        any(part in done.stderr for part in masters.split(",") if part), done.stderr
 
 
 @pytest.mark.parametrize("name", ["distmaster", "distnode"])
@@ -305,25 +307,25 @@ def test_a_thousand_half_calls_do_not_stop_the_node(cluster):
 
 
 def test_descriptors_running_out_stops_nothing_for_good(cluster):
-    """With few descriptors accept() fails; the node neither spins nor stops listening."""
+    """accept() fails then: the node neither spins nor forgets those it has."""
     master = cluster.master()
     node = cluster.node(master.address)
-    limit = node.n_descriptors() + 10
-    resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (limit, limit))
-    peers = [socket.create_connection(("127.0.0.1", node.port), timeout=20)
-             for _ in range(40)]
-    used = cpu_seconds(node.pid)
-    # The kernel completes the handshake of those that wait; nobody answers them yet.
-    peers[-1].sendall(record(call(xid=77, body=ints(1, 2, 3))))
-    peers[-1].settimeout(0.5)
-    with pytest.raises(TimeoutError):
-        peers[-1].recv(1)
-    assert cpu_seconds(node.pid) - used < 0.25
-    for peer in peers[:-1]:
-        peer.close()
-    peers[-1].settimeout(20)
-    assert peers[-1].recv(4096)
-    peers[-1].close()
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as before:
+        before.sendall(record(call(body=ints(1))))
+        assert before.recv(4096)
+        limit = node.n_descriptors() + 10
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        peers = [socket.create_connection(("127.0.0.1", node.port), timeout=20)
+                 for _ in range(40)]
+        eventually(lambda: node.n_descriptors() >= limit - 1, what="the limit")
+        used = cpu_seconds(node.pid)
+        time.sleep(0.5)  # not for an event: what it uses meanwhile is the question
+        assert cpu_seconds(node.pid) - used < 0.25
+        before.sendall(record(call(body=ints(1))))
+        assert before.recv(4096)
+        for peer in peers:
+            peer.close()
+    eventually(lambda: node.n_descriptors() < limit - 10, what="descriptors back")
     assert_serves(node.port)
 
 

@@ -50,7 +50,6 @@ def test_a_killed_node_loses_no_idempotent_call(cluster):
     report = load.end()
     assert report["failed"] == 0
     assert report["wrong"] == 0
-    assert report["calls"] > 1000 / within(1)
 
 
 def test_calls_that_a_killed_node_may_have_run_fail_and_name_it(cluster):

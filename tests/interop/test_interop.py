@@ -7,6 +7,7 @@ import pytest
 from harness import Cluster, Process, command, eventually
 
 ARITH = 0x20000A01
+REGISTRY = 0x2d150000
 
 
 def stock_client(host, port, *words, prefix=()):
@@ -100,16 +101,46 @@ def test_stock_servers_and_their_deaths_are_noticed(cluster, stock_server):
     assert report["wrong"] == 0
 
 
+class Capture:
+    """tshark on the namespace's loopback, and what it makes of the bytes afterwards."""
+
+    def __init__(self, namespace, path):
+        self.namespace, self.path = namespace, path
+        self.tshark = Process(["tshark", "-i", "lo", "-f", "tcp", "-w", path],
+                              prefix=namespace.prefix)
+        self.wait_until_seen(port=9)
+
+    def knock(self, port):
+        """A connection that is refused: it stands in the capture, and nothing else."""
+        self.namespace.run("/usr/bin/python3", "-c", "import socket, sys\n"
+                           "socket.socket().connect_ex(('127.0.0.1', int(sys.argv[1])))",
+                           port)
+
+    def wait_until_seen(self, port):
+        """Until the file holds all that was sent before: it is written now and then."""
+        def seen():
+            self.knock(port)
+            return self.path.exists() and self.frames(f"tcp.dstport=={port}")
+        eventually(seen, seconds=20, what="a packet in the capture")
+
+    def frames(self, condition, rpc_ports=()):
+        """Numbers of the frames that match, a frame once for each message in it."""
+        decode = [word for port in rpc_ports for word in ("-d", f"tcp.port=={port},rpc")]
+        done = subprocess.run(
+            ["tshark", "-r", self.path, "-o", "rpc.dissect_unknown_programs:TRUE", *decode,
+             "-Y", condition, "-T", "fields", "-e", "frame.number", "-e", "rpc.xid"],
+            capture_output=True, text=True)
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return [row[0] for row in rows for _ in row[-1].split(",")]
+
+    def finish(self):
+        self.wait_until_seen(port=11)
+        self.tshark.finish()
+
+
 def test_tshark_decodes_a_capture_as_onc_rpc(namespace, cluster_inside, tmp_path):
     """Registry, node and user's calls alike: all are calls and replies, none malformed."""
-    capture = tmp_path / "capture.pcap"
-    tshark = Process(["tshark", "-i", "lo", "-f", "tcp", "-w", capture],
-                     prefix=namespace.prefix)
-    tshark.wait_line(r"Capturing on")
-    # It says so before it sees anything: wait until a packet of our own is written.
-    eventually(lambda: (namespace.run("rpcinfo", "-T", "tcp", "127.0.0.1", "100000"),
-                        capture.exists() and capture.stat().st_size > 500)[1],
-               what="a capture that has begun")
+    capture = Capture(namespace, tmp_path / "capture.pcap")
     master = cluster_inside.master()
     node = cluster_inside.node(master.address)
     load = cluster_inside.load(master.address, "--in-flight", "4")
@@ -117,19 +148,16 @@ def test_tshark_decodes_a_capture_as_onc_rpc(namespace, cluster_inside, tmp_path
     calls = load.end()["calls"]
     stock_client("127.0.0.1", node.port, "sum", 10, prefix=namespace.prefix)
     cluster_inside.close()
-    tshark.stop()
-    tshark.finish()
+    capture.finish()
 
     def decoded(condition):
-        done = subprocess.run(
-            ["tshark", "-r", capture, "-d", f"tcp.port=={master.port},rpc",
-             "-d", f"tcp.port=={node.port},rpc", "-Y", condition, "-T", "fields",
-             "-e", "rpc.xid"],
-            capture_output=True, text=True, check=True)
-        return [xid for line in done.stdout.splitlines() for xid in line.split(",") if xid]
+        return capture.frames(condition, rpc_ports=[master.port, node.port])
 
-    ours = f"tcp.port=={node.port}"
-    assert len(decoded(f"rpc.program=={ARITH} && rpc.msgtyp==0 && {ours}")) >= calls + 10
-    assert len(decoded(f"rpc.msgtyp==1 && {ours}")) >= calls + 10
+    at_node, at_master = f"tcp.port=={node.port}", f"tcp.port=={master.port}"
+    assert len(decoded(f"{at_node} && rpc.program=={ARITH} && rpc.msgtyp==0")) >= calls + 10
+    assert len(decoded(f"{at_node} && rpc.msgtyp==1")) >= calls + 10
+    assert decoded(f"{at_master} && rpc.program=={REGISTRY} && rpc.msgtyp==0")
+    assert decoded(f"{at_master} && rpc.msgtyp==1 && rpc.replystat==0")
     assert decoded("_ws.malformed") == []
-    assert decoded("rpc.fragment.error || rpc.fragment.overlap.conflict") == []
+    # What is no message at all is called a continuation, and has no type.
+    assert decoded("rpc && !rpc.msgtyp") == []
