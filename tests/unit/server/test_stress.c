@@ -39,10 +39,11 @@ answer_deferred(void *arg)
 	(void)arg;
 	for (;;) {
 		struct dist_deferred *deferred = fixture_deferred();
+		/* Read before the reply, which lets the main thread go on to say it. */
+		bool is_last = atomic_load(&over);
 
 		/* The caller may be gone; that of the last one is not. */
-		if (!dist_deferred_reply(deferred, (xdrproc_t)xdr_int, &value) &&
-		    atomic_load(&over))
+		if (!dist_deferred_reply(deferred, (xdrproc_t)xdr_int, &value) && is_last)
 			return NULL;
 		atomic_fetch_sub(&n_deferrals, 1);
 	}
