@@ -80,19 +80,27 @@ load_failed(struct load *load, const char *reason)
 		fprintf(stderr, "arith-load: %s\n", reason);
 }
 
+/* In order of name, so that they can be read; the last takes what is beyond the table.
+ */
 static struct node_count *
 load_find_node(struct load *load, const char *name)
 {
-	struct node_count *node;
+	struct node_count *nodes = load->nodes;
+	size_t place = 0;
 
-	for (size_t i = 0; i < load->n_nodes; i++)
-		if (!strcmp(load->nodes[i].name, name))
-			return &load->nodes[i];
+	while (place < load->n_nodes && strcmp(nodes[place].name, name) < 0)
+		place++;
+	if (place < load->n_nodes && !strcmp(nodes[place].name, name))
+		return &nodes[place];
 	if (load->n_nodes == LOAD_MAX_NODES)
-		return &load->nodes[LOAD_MAX_NODES - 1];
-	node = &load->nodes[load->n_nodes++];
-	snprintf(node->name, sizeof(node->name), "%s", name);
-	return node;
+		return &nodes[LOAD_MAX_NODES - 1];
+
+	memmove(&nodes[place + 1], &nodes[place],
+	        (load->n_nodes - place) * sizeof(nodes[0]));
+	nodes[place] = (struct node_count){ 0 };
+	snprintf(nodes[place].name, sizeof(nodes[place].name), "%s", name);
+	load->n_nodes++;
+	return &nodes[place];
 }
 
 /* Starts one call and gives its waiter to the queue. False: it did not start. */

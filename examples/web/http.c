@@ -55,14 +55,14 @@ web_reply_error(struct MHD_Connection *connection, unsigned status,
 }
 
 unsigned
-web_status(enum dist_err err)
+web_status(enum clnt_stat stat)
 {
-	switch (err) {
-	case DIST_ENONODE:
-	case DIST_EBUSY:
-	case DIST_ECLOSED:
+	switch (stat) {
+	case RPC_PROGNOTREGISTERED: /* no live node */
+	case RPC_CANTSEND:          /* all are busy, or none can be reached */
+	case RPC_FAILED:            /* the cluster was closed: the program stops */
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
-	case DIST_EDEADLINE:
+	case RPC_TIMEDOUT:
 		return MHD_HTTP_GATEWAY_TIMEOUT;
 	default:
 		return MHD_HTTP_BAD_GATEWAY;

@@ -30,31 +30,32 @@ struct count {
 	int64_t last;
 	uint64_t n_pieces;
 	atomic_ulong n_left; /* pieces that have not ended, and one while starting */
-	enum dist_err start_err; /* of a piece that did not start, and its sentence */
+	enum clnt_stat
+		start_status; /* of a piece that did not start, and its sentence */
 	char start_error[512];
 	struct piece pieces[];
 };
 
 /* --- The reply ------------------------------------------------------------ */
 
-/* The first thing that went wrong, and its sentence; DIST_OK: nothing did. */
-static enum dist_err
-count_error(const struct count *count, const char **ret_sentence)
+/* The first thing that went wrong, and its sentence; RPC_SUCCESS: nothing did. */
+static enum clnt_stat
+count_status(const struct count *count, const char **ret_sentence)
 {
 	*ret_sentence = count->start_error;
-	if (count->start_err)
-		return count->start_err;
+	if (count->start_status != RPC_SUCCESS)
+		return count->start_status;
 	for (uint64_t i = 0; i < count->n_pieces; i++) {
-		enum dist_err err = dist_waiter_wait(count->pieces[i].waiter, 0);
+		enum clnt_stat stat = dist_waiter_status(count->pieces[i].waiter);
 
 		*ret_sentence = dist_waiter_error(count->pieces[i].waiter);
-		if (err)
-			return err;
+		if (stat != RPC_SUCCESS)
+			return stat;
 		*ret_sentence = "a node refused its piece of the range";
 		if (count->pieces[i].tally.status != PALINDROME_COUNTED)
-			return DIST_ERPC;
+			return RPC_CANTDECODERES;
 	}
-	return DIST_OK;
+	return RPC_SUCCESS;
 }
 
 /* {"n": 2000, "count": 93, "nodes": {NAME: PIECES, ...}} */
@@ -80,10 +81,10 @@ static void
 count_reply(struct count *count)
 {
 	const char *sentence;
-	enum dist_err err = count_error(count, &sentence);
+	enum clnt_stat stat = count_status(count, &sentence);
 
-	if (err)
-		web_reply_error(count->connection, web_status(err), sentence);
+	if (stat != RPC_SUCCESS)
+		web_reply_error(count->connection, web_status(stat), sentence);
 	else
 		web_reply(count->connection, MHD_HTTP_OK, count_to_json(count));
 	MHD_resume_connection(count->connection);
@@ -117,7 +118,7 @@ piece_start(struct count *count, struct piece *piece, CLIENT *palindrome)
 		dist_go(palindrome, palindrome_count_1, piece->range, &piece->tally);
 	if (piece->waiter && !dist_waiter_then(piece->waiter, piece_end, count))
 		return true;
-	count->start_err = dist_error_last();
+	count->start_status = dist_error_to_clnt_stat(dist_error_last());
 	snprintf(count->start_error, sizeof(count->start_error), "%s",
 	         dist_error_text());
 	return false;

@@ -27,10 +27,10 @@ static void
 sum_end(struct dist_waiter *waiter, void *arg)
 {
 	struct sum *sum = arg;
-	enum dist_err err = dist_waiter_wait(waiter, 0);
+	enum clnt_stat stat = dist_waiter_status(waiter);
 
-	if (err)
-		web_reply_error(sum->connection, web_status(err),
+	if (stat != RPC_SUCCESS)
+		web_reply_error(sum->connection, web_status(stat),
 		                dist_waiter_error(waiter));
 	else
 		web_reply(sum->connection, MHD_HTTP_OK, sum_to_json(sum, waiter));
@@ -81,7 +81,8 @@ web_sum(struct web *web, struct MHD_Connection *connection)
 	sum->connection = connection;
 	MHD_suspend_connection(connection);
 	if (!sum_start(sum, web->arith)) {
-		web_reply_error(connection, web_status(dist_error_last()),
+		web_reply_error(connection,
+		                web_status(dist_error_to_clnt_stat(dist_error_last())),
 		                dist_error_text());
 		MHD_resume_connection(connection);
 		free(sum);

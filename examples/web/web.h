@@ -62,8 +62,8 @@ enum MHD_Result web_reply(struct MHD_Connection *connection, unsigned status,
 enum MHD_Result web_reply_error(struct MHD_Connection *connection, unsigned status,
                                 const char *sentence);
 
-/* The HTTP status that tells of a call's error: 502, 503 or 504. */
-unsigned web_status(enum dist_err err);
+/* The HTTP status that tells of a call that failed: 502, 503 or 504. */
+unsigned web_status(enum clnt_stat stat);
 
 /* --- The pages: handlers, with web->lock held ------------------------------ */
 
