@@ -1,6 +1,7 @@
 /*
- * A thread that does more than run one procedure, as a server's that holds the loop role,
- * is told before code that it runs goes to sleep, so that it can hand its other work on.
+ * A thread that does more than run one procedure, as a server's that holds the loop
+ * role, is told before code that it runs goes to sleep, so that it can hand its other
+ * work on.
  */
 #ifndef DIST_BASE_BLOCKING_H
 #define DIST_BASE_BLOCKING_H

@@ -233,3 +233,11 @@ dist_outbuf_end(struct dist_outbuf *out)
 	out->done = NULL;
 	return out->batch_bytes + out->waiting_bytes > 0;
 }
+
+void
+dist_outbuf_trim(struct dist_outbuf *out)
+{
+	free(out->spare);
+	out->spare = NULL;
+	out->block_size = BLOCK_MIN;
+}

@@ -57,6 +57,9 @@ enum dist_err dist_outbuf_refer(struct dist_outbuf *out, const void *data, size_
                                 dist_outbuf_release_fn *release, void *arg)
 	DIST_MUST_CHECK;
 
+/* Under the lock, while nobody writes: give back memory kept for the next append. */
+void dist_outbuf_trim(struct dist_outbuf *out);
+
 /* Bytes appended and not accepted by the kernel yet, under the lock. */
 static inline size_t
 dist_outbuf_pending(const struct dist_outbuf *out)

@@ -1,8 +1,9 @@
 /*
- * New connections, so many at a turn. When descriptors run out, the one kept in reserve is
- * given up for a moment to take a newcomer and close it: it learns at once that there is
- * no room, and the listening socket does not stay readable for ever. Where even that
- * fails, nobody is accepted until the next sweep (CVE-2018-14621 is what happens else).
+ * New connections, so many at a turn. When descriptors run out, the one kept in reserve
+ * is given up for a moment to take a newcomer and close it: it learns at once that
+ * there is no room, and the listening socket does not stay readable for ever. Where
+ * even that fails, nobody is accepted until the next sweep (CVE-2018-14621 is what
+ * happens else).
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,8 +22,9 @@ accept_log(struct dist_server *server, const char *why)
 	unsigned n_dropped;
 
 	if (dist_limit_allows(&loop->accept_limit, loop->now_ns, &n_dropped))
-		dist_log_warning("connection-refused", "why=\"%s\" connections=%u not_shown=%u",
-		                 why, atomic_load(&server->n_connections), n_dropped);
+		dist_log_warning("connection-refused",
+		                 "why=\"%s\" connections=%u not_shown=%u", why,
+		                 atomic_load(&server->n_connections), n_dropped);
 }
 
 static void
@@ -32,7 +34,8 @@ accept_watch(struct dist_server *server, uint32_t events)
 		struct epoll_event event = { .events = events,
 			                     .data.u64 = DIST_LOOP_TAG_LISTENER + i };
 
-		epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, server->listeners.fds[i], &event);
+		epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, server->listeners.fds[i],
+		          &event);
 	}
 }
 

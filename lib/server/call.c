@@ -53,7 +53,8 @@ dist_server_call_own_record(struct dist_server_call *call, struct dist_bytes rec
 	struct dist_bytes taken;
 	enum dist_err err;
 
-	err = dist_record_reader_take(&call->conn->reader, record, &call->memory, &taken);
+	err = dist_record_reader_take(&call->conn->reader, record, &call->memory,
+	                              &taken);
 	if (err)
 		return err;
 	call_move_record(call, record, taken);

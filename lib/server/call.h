@@ -1,8 +1,8 @@
 /*
  * A call that a server has taken. One that runs inline lives on the stack of the thread
- * that reads, its record lies in that thread's buffer, and only the loop knows of it. All
- * others are *adopted*: they hold their connection, which has them in its list of pending
- * calls, so that CANCEL and the connection's end find them.
+ * that reads, its record lies in that thread's buffer, and only the loop knows of it.
+ * All others are *adopted*: they hold their connection, which has them in its list of
+ * pending calls, so that CANCEL and the connection's end find them.
  */
 #ifndef DIST_SERVER_CALL_H
 #define DIST_SERVER_CALL_H
@@ -26,7 +26,7 @@ struct dist_server_call {
 /* What became of a queued call before it could run. */
 enum dist_call_fate {
 	DIST_CALL_RUNS,
-	DIST_CALL_UNWANTED, /* connection gone or deadline passed: nobody waits for it */
+	DIST_CALL_UNWANTED, /* connection gone or deadline passed: nobody waits */
 	DIST_CALL_CANCELLED,
 	DIST_CALL_STOPPED, /* the server ends */
 };
@@ -42,15 +42,15 @@ enum dist_err dist_server_call_own_record(struct dist_server_call *call,
 
 /*
  * The same on the heap, adopted, with a copy of @record, unless it owns it already.
- * *ret_call: dist_server_call_free() it; @from's memory is its. DIST_ENOMEM: nothing was
- * taken.
+ * *ret_call: dist_server_call_free() it; @from's memory is its. DIST_ENOMEM: nothing
+ * was taken.
  */
 enum dist_err dist_server_call_new(struct dist_server_call **ret_call,
                                    const struct dist_server_call *from,
                                    struct dist_bytes record) DIST_MUST_CHECK;
 void dist_server_call_free(struct dist_server_call *call);
 
-/* Make it known to its connection; disown is the opposite, and may free the connection. */
+/* Make it known to its connection; disown is the opposite, and may free that. */
 void dist_server_call_adopt(struct dist_server_call *call);
 void dist_server_call_disown(struct dist_server_call *call);
 

@@ -235,6 +235,15 @@ dist_server_conn_writable(struct dist_server_conn *conn)
 		close(fd);
 }
 
+void
+dist_server_conn_trim(struct dist_server_conn *conn)
+{
+	dist_lock(&conn->lock);
+	if (!conn->writing)
+		dist_outbuf_trim(&conn->out);
+	dist_unlock(&conn->lock);
+}
+
 /* --- The end -------------------------------------------------------------------- */
 
 static unsigned

@@ -1,10 +1,10 @@
 /*
  * A connection of a server.
  *
- * Its reading belongs to the holder of the loop role, which alone closes it. Replies are
- * appended by any thread, under its lock; one thread at a time holds its writer role and
- * sends without the lock. On EAGAIN the writer role stays with the loop, which goes on
- * when the socket is writable. Nobody ever blocks on a peer.
+ * Its reading belongs to the holder of the loop role, which alone closes it. Replies
+ * are appended by any thread, under its lock; one thread at a time holds its writer
+ * role and sends without the lock. On EAGAIN the writer role stays with the loop, which
+ * goes on when the socket is writable. Nobody ever blocks on a peer.
  *
  *	!writing             nobody sends
  *	writing, !blocked    a thread holds the writer role, in dist_server_conn_flush()
@@ -27,12 +27,12 @@
 
 struct dist_server;
 
-/* Unsent output beyond which a peer's calls are not read any more until it takes some. */
+/* Unsent output beyond which a peer's calls are not read until it takes some. */
 #define DIST_SERVER_OUTPUT_MAX ((size_t)1024 * 1024)
 
 /*
- * A call as its connection knows it while it is queued, runs beside the loop, or is to be
- * answered later: CANCEL finds it here.
+ * A call as its connection knows it while it is queued, runs beside the loop, or is to
+ * be answered later: CANCEL finds it here.
  */
 struct dist_pending {
 	struct dist_list link; /* in the connection's list; guarded by its lock */
@@ -84,18 +84,17 @@ dist_server_conn_gone(const struct dist_server_conn *conn)
 }
 
 /*
- * Append a whole record, with its mark. It leaves with the next flush. @data is copied,
- * and @memory NULL; or it lies in malloc()ed @memory, which is taken whatever is returned.
- * What cannot be
- * kept for want of memory breaks the connection: a caller must not wait for a reply that
- * never comes. DIST_ECONNRESET: gone; DIST_ENOMEM.
+ * Append a whole record, with its mark; it leaves with the next flush. @data is copied,
+ * and @memory NULL; or it lies in malloc()ed @memory, which is taken whatever is
+ * returned. What cannot be kept for want of memory breaks the connection: a caller must
+ * not wait for a reply that never comes. DIST_ECONNRESET: gone; DIST_ENOMEM.
  */
 enum dist_err dist_server_conn_append(struct dist_server_conn *conn, const void *data,
                                       size_t length, void *memory);
 /* The same under the lock. */
 enum dist_err dist_server_conn_append_locked(struct dist_server_conn *conn,
-                                             const void *data, size_t length, void *memory)
-	DIST_REQUIRES(&conn->lock);
+                                             const void *data, size_t length,
+                                             void *memory) DIST_REQUIRES(&conn->lock);
 
 /* Send what there is, unless another thread does or the socket is full. */
 void dist_server_conn_flush(struct dist_server_conn *conn);
@@ -116,8 +115,11 @@ dist_server_conn_full(const struct dist_server_conn *conn)
 /* Have epoll wait for what is wanted now; @stalled as in the struct. */
 void dist_server_conn_arm(struct dist_server_conn *conn, bool stalled);
 
+/* It has been quiet: give back memory that is kept for the next reply. */
+void dist_server_conn_trim(struct dist_server_conn *conn);
+
 /*
- * It ends: shut down, off epoll, what is unsent dropped, deferred calls of it forgotten.
+ * It ends: shut down, off epoll, what is unsent dropped, deferred calls forgotten.
  * Returns how many those were; *ret_watched as on_closed wants to know.
  */
 unsigned dist_server_conn_close(struct dist_server_conn *conn, bool *ret_watched);

@@ -43,7 +43,7 @@ struct dist_server {
 
 	atomic_bool draining; /* users' services take no new calls */
 	atomic_bool stopping;
-	atomic_bool quiet; /* while draining: no connection has had a byte for a second */
+	atomic_bool quiet;    /* no connection has had a byte for a second; draining */
 	atomic_uint n_connections;
 	atomic_uint n_deferred;
 	struct dist_server_counters counters;

@@ -54,8 +54,8 @@ dist_cred_read(struct dist_bytes body, struct dist_cred *ret_cred)
 	uint32_t stamp, uid, gid, n_groups;
 
 	if (body.length % 4 || !words_take(&words, &stamp) ||
-	    !words_take_machine(&words, ret_cred->machine) || !words_take(&words, &uid) ||
-	    !words_take(&words, &gid) ||
+	    !words_take_machine(&words, ret_cred->machine) ||
+	    !words_take(&words, &uid) || !words_take(&words, &gid) ||
 	    !words_take_groups(&words, ret_cred->groups, &n_groups) || words.n_left > 0)
 		return false;
 	ret_cred->parms = (struct authunix_parms){

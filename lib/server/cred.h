@@ -1,6 +1,7 @@
 /*
- * AUTH_SYS credentials (RFC 5531 appendix A), as svc_req.rq_clntcred has them. libtirpc's
- * _authenticate() would do, if it did not print a line on stdout for each broken one.
+ * AUTH_SYS credentials (RFC 5531 appendix A), as svc_req.rq_clntcred has them.
+ * libtirpc's _authenticate() would do, if it did not print a line on stdout for each
+ * broken one.
  */
 #ifndef DIST_SERVER_CRED_H
 #define DIST_SERVER_CRED_H
@@ -11,7 +12,7 @@
 #include <stdbool.h>
 
 #define DIST_CRED_MACHINE_MAX 255
-#define DIST_CRED_GROUPS_MAX 16
+#define DIST_CRED_GROUPS_MAX  16
 
 struct dist_cred {
 	struct authunix_parms parms; /* first: what rq_clntcred points at */

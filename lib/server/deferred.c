@@ -1,10 +1,10 @@
 /*
  * Calls that are answered later, by any thread (public side: dist/request.h).
  *
- * A handle is in its connection's list of pending calls until one of these takes it out,
- * under the connection's lock: a reply, the end of the connection, or the server's stop.
- * Whoever finds it there answers, or says that nobody can; so the handle may outlive the
- * connection and the server, and a call is answered once.
+ * A handle is in its connection's list of pending calls until one of these takes it
+ * out, under the connection's lock: a reply, the end of the connection, or the server's
+ * stop. Whoever finds it there answers, or says that nobody can; so the handle may
+ * outlive the connection and the server, and a call is answered once.
  */
 #include "server/deferred.h"
 
@@ -72,7 +72,8 @@ dist_request_defer(struct svc_req *rqstp)
 		dist_list_append(&conn->pending, &deferred->pending.link);
 		atomic_fetch_add(&conn->server->n_deferred, 1);
 	}
-	atomic_store(&deferred->pending.cancelled, atomic_load(&call->pending.cancelled));
+	atomic_store(&deferred->pending.cancelled,
+	             atomic_load(&call->pending.cancelled));
 	dist_unlock(&conn->lock);
 	return deferred;
 }
@@ -90,8 +91,8 @@ deferred_reply_to(const struct dist_deferred *deferred)
 }
 
 /*
- * Append the reply, if the call is still to be answered. In one go, so that a server that
- * drains sees either a call to be answered or a reply to be sent.
+ * Append the reply, if the call is still to be answered. In one go, so that a server
+ * that drains sees either a call to be answered or a reply to be sent.
  */
 static enum dist_err
 deferred_append(struct dist_deferred *deferred, const void *data, size_t length,

@@ -39,7 +39,7 @@ dist_server_loop_init(struct dist_server *server)
 	dist_list_init(&loop->ready);
 	dist_list_init(&loop->calls);
 	loop->now_ns = dist_clock_ns();
-	/* One descriptor is kept back; without it peers are not turned away but wait. */
+	/* One descriptor is kept back; without it peers wait, and are not told. */
 	loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -122,8 +122,11 @@ loop_on_conn(struct dist_worker *self, struct dist_server_conn *conn, uint32_t e
 	}
 	if (events & EPOLLOUT)
 		dist_server_conn_writable(conn);
-	/* Records that wait for the output to drain go before what is unread. */
-	if (dist_server_conn_full(conn) || (events == EPOLLOUT && !conn->has_records))
+	if (dist_server_conn_full(conn)) {
+		dist_server_conn_arm(conn, conn->has_records);
+		return true;
+	}
+	if (events == EPOLLOUT && !conn->has_records)
 		return true;
 	return dist_server_turn_begin(self, conn);
 }
@@ -132,14 +135,15 @@ static bool
 loop_on_event(struct dist_worker *self, const struct epoll_event *event)
 {
 	struct dist_server *server = self->server;
+	uint64_t tag = event->data.u64;
 
-	if (event->data.u64 >= DIST_LOOP_TAG_MAX)
+	if (tag >= DIST_LOOP_TAG_MAX)
 		return loop_on_conn(self, event->data.ptr, event->events);
-	if (event->data.u64 == DIST_LOOP_TAG_WAKE)
+	if (tag == DIST_LOOP_TAG_WAKE)
 		loop_on_wake(server);
 	else
-		dist_server_accept(server, server->listeners.fds[event->data.u64 -
-		                                                 DIST_LOOP_TAG_LISTENER]);
+		dist_server_accept(server,
+		                   server->listeners.fds[tag - DIST_LOOP_TAG_LISTENER]);
 	return true;
 }
 
@@ -158,7 +162,7 @@ loop_handle(struct dist_worker *self)
 	while (link != last && (link = dist_list_pop(&loop->ready))) {
 		if (!dist_server_turn_begin(
 			    self, DIST_CONTAINER_OF(link, struct dist_server_conn,
-			                            ready_link)))
+		                                    ready_link)))
 			return false;
 	}
 	return true;
@@ -207,7 +211,8 @@ loop_wait(struct dist_server *server)
 	if (wait_ms != 0 && server->options.spin_us)
 		n = loop_spin(server);
 	if (n == 0)
-		n = epoll_wait(server->epoll_fd, loop->events, DIST_LOOP_EVENTS, wait_ms);
+		n = epoll_wait(server->epoll_fd, loop->events, DIST_LOOP_EVENTS,
+		               wait_ms);
 	loop->n_events = n > 0 ? n : 0;
 	loop->next_event = 0;
 	loop->now_ns = dist_clock_ns();
@@ -238,8 +243,8 @@ loop_all_is_sent(struct dist_server *server)
 }
 
 /*
- * Whether the loop is over: what ran has ended, what was deferred is answered, and peers
- * have taken their replies or have had a second to.
+ * Whether the loop is over: what ran has ended, what was deferred is answered, and
+ * peers have taken their replies or have had a second to.
  */
 static bool
 loop_may_end(struct dist_server *server)

@@ -2,16 +2,16 @@
  * The loop: readiness, reading, answering what can be answered at once, running short
  * procedures, handing the others to the workers.
  *
- * All of its state belongs to the holder of the loop role, whoever that is: a thread that
- * takes the role over goes on exactly where the last one was, as struct dist_server_loop
- * says where that is and nothing of it lies on a stack. What a thread that lost the role
- * still uses:
+ * All of its state belongs to the holder of the loop role, whoever that is: a thread
+ * that takes the role over goes on exactly where the last one was, as struct
+ * dist_server_loop says where that is and nothing of it lies on a stack. What a thread
+ * that lost the role still uses:
  *
  * - its own struct dist_server_call, which was adopted for it, with its connection;
  * - the record that it runs, which lies in its own read scratch. The next holder first
- *   settles the reader of the connection at hand, which copies what was not read yet out
- *   of that scratch. A record that lies in the reader's own buffer, which the next holder
- *   goes on using, is copied or taken before it is run.
+ *   settles the reader of the connection at hand, which copies what was not read yet
+ * out of that scratch. A record that lies in the reader's own buffer, which the next
+ * holder goes on using, is copied or taken before it is run.
  */
 #ifndef DIST_SERVER_LOOP_H
 #define DIST_SERVER_LOOP_H
@@ -34,7 +34,8 @@ struct dist_server_loop {
 	struct epoll_event events[DIST_LOOP_EVENTS];
 	int n_events, next_event;
 
-	/* The turn: the connection whose records are being handled; NULL: between turns. */
+	/* The turn: the connection whose records are being handled; NULL: between
+	 * turns. */
 	struct dist_server_conn *current;
 	int64_t turn_began_ns;
 	unsigned n_turn_calls; /* handled since */
@@ -46,9 +47,9 @@ struct dist_server_loop {
 	struct dist_inline_run *inline_run;
 
 	int64_t next_sweep_ns;
-	int reserve_fd;        /* given up to turn a peer away when descriptors run out */
+	int reserve_fd; /* given up to turn a peer away when descriptors run out */
 	bool accepting_paused; /* until the next sweep */
-	int64_t stop_by_ns;    /* when unsent replies are given up; 0: not stopping yet */
+	int64_t stop_by_ns; /* when unsent replies are given up; 0: not stopping yet */
 
 	struct dist_limit bad_record_limit, accept_limit;
 };
@@ -63,9 +64,9 @@ void dist_server_loop_run(struct dist_server *server, struct dist_worker *self);
 void dist_server_loop_wake(struct dist_server *server);
 
 /* What an event is of, where it is no connection. */
-#define DIST_LOOP_TAG_WAKE 1
+#define DIST_LOOP_TAG_WAKE     1
 #define DIST_LOOP_TAG_LISTENER 2 /* and those above */
-#define DIST_LOOP_TAG_MAX 16
+#define DIST_LOOP_TAG_MAX      16
 
 /* --- Parts of it, for the holder ------------------------------------------------ */
 

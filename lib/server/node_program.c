@@ -1,4 +1,4 @@
-/* The node program, idl/node.x: what every server of ours answers beside its services. */
+/* The node program, idl/node.x: what every server answers beside its services. */
 #include "base/log.h"
 #include "idl/node.h"
 #include "server/core.h"
@@ -110,10 +110,12 @@ dist_node_stats_1_svc(dist_stats *result, struct svc_req *rqstp)
 		return FALSE;
 	dist_server_load(server, &load);
 	memset(result, 0, sizeof(*result));
-	result->dist_stats_val = calloc(NODE_STATS_MAX, sizeof(*result->dist_stats_val));
+	result->dist_stats_val =
+		calloc(NODE_STATS_MAX, sizeof(*result->dist_stats_val));
 	if (!result->dist_stats_val)
 		return FALSE;
-	if (stats_add_load(result, &load) && stats_add_counters(result, &server->counters))
+	if (stats_add_load(result, &load) &&
+	    stats_add_counters(result, &server->counters))
 		return TRUE;
 	xdr_free((xdrproc_t)xdr_dist_stats, result);
 	return FALSE;

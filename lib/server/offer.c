@@ -13,7 +13,7 @@ struct offer {
 	const struct dist_service *service;
 };
 
-/* In order of program and version. Constructors of other libraries run before ours may. */
+/* In order of program and version. Other libraries' constructors run before ours. */
 static struct dist_mutex offers_lock = DIST_MUTEX_INITIALIZER(DIST_RANK_LEAF);
 static struct dist_list offers = { &offers, &offers };
 

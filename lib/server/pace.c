@@ -22,7 +22,8 @@ pace_disappoint(struct dist_pace *pace)
 	if (!atomic_exchange(&pace->is_short, false))
 		return;
 	if (n_needed < PACE_NEEDED_MAX)
-		atomic_store_explicit(&pace->n_needed, 2 * n_needed, memory_order_relaxed);
+		atomic_store_explicit(&pace->n_needed, 2 * n_needed,
+		                      memory_order_relaxed);
 }
 
 static void
@@ -32,7 +33,8 @@ pace_reward(struct dist_pace *pace)
 
 	if (dist_pace_is_short(pace))
 		return;
-	n_short = 1 + atomic_fetch_add_explicit(&pace->n_short, 1, memory_order_relaxed);
+	n_short =
+		1 + atomic_fetch_add_explicit(&pace->n_short, 1, memory_order_relaxed);
 	if (n_short >= atomic_load_explicit(&pace->n_needed, memory_order_relaxed))
 		atomic_store_explicit(&pace->is_short, true, memory_order_relaxed);
 }

@@ -18,8 +18,8 @@
 struct dist_pace {
 	uint32_t proc; /* read-only */
 	atomic_bool is_short;
-	atomic_uint n_short;  /* runs in a row that were short */
-	atomic_uint n_needed; /* so many make it short; doubled each time it disappoints */
+	atomic_uint n_short; /* runs in a row that were short */
+	atomic_uint n_needed; /* so many make it short; doubled when it disappoints */
 };
 
 void dist_pace_init(struct dist_pace *pace, uint32_t proc);

@@ -25,7 +25,8 @@ size_t
 dist_reply_accepted_write(const struct dist_reply_to *to, enum accept_stat stat,
                           uint8_t *record)
 {
-	size_t length = reply_header(to, record + DIST_RECORD_MARK_SIZE, stat, DIST_RAN);
+	size_t length =
+		reply_header(to, record + DIST_RECORD_MARK_SIZE, stat, DIST_RAN);
 
 	dist_record_mark(record, length);
 	return DIST_RECORD_MARK_SIZE + length;
@@ -100,7 +101,8 @@ dist_reply_success_encode(const struct dist_reply_to *to, struct dist_encoder *e
 
 	at = dist_encoder_reserve(encoder, DIST_RECORD_MARK_SIZE + length);
 	if (!at)
-		return dist_error_set_plain(encoder->too_big ? DIST_ETOOBIG : DIST_ENOMEM);
+		return dist_error_set_plain(encoder->too_big ? DIST_ETOOBIG
+		                                             : DIST_ENOMEM);
 	memcpy(at + DIST_RECORD_MARK_SIZE, header, length);
 	err = dist_encoder_put(encoder, xdr, result);
 	if (err)

@@ -30,7 +30,8 @@ dist_request_cancelled(struct svc_req *rqstp)
 {
 	const struct dist_server_call *call = dist_xprt_call(rqstp->rq_xprt);
 
-	return call && dist_pending_unwanted(&call->pending, call->conn, call->deadline_ns);
+	return call &&
+	       dist_pending_unwanted(&call->pending, call->conn, call->deadline_ns);
 }
 
 unsigned

@@ -10,13 +10,13 @@
  *   HELD   -> INLINE   [dist_role_begin_inline]
  *   INLINE -> HELD     [dist_role_end_inline]  by its holder, which goes on
  *   INLINE -> HELD     [dist_role_take_away]   by another thread, which holds it now
- *   HELD   -> FREE     [dist_role_free]        by a holder whose procedure will block, once
- *                                              it has taken the role from its own run
+ *   HELD   -> FREE     [dist_role_free]        by a holder whose procedure will block,
+ *                                              after taking it from its own run
  *   HELD   -> ENDED    [dist_role_end]
  *
  * Each change of state takes a new number, so that a compare-exchange never mistakes a
  * later inline run for the one that it was about. A holder whose dist_role_end_inline()
- * fails has lost the role, and must not touch the loop's state any more. Taking the role
+ * fails has lost the role, and must not touch the loop's state any more. Taking it
  * acquires, and giving it releases, all that its holder wrote.
  */
 #ifndef DIST_SERVER_ROLE_H

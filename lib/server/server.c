@@ -62,7 +62,8 @@ server_new(const struct dist_server_options *options)
 }
 
 enum dist_err
-dist_server_open(struct dist_server **ret_server, const struct dist_server_options *options)
+dist_server_open(struct dist_server **ret_server,
+                 const struct dist_server_options *options)
 {
 	DIST_CLEANUP(dist_server_stopp) struct dist_server *server = NULL;
 	struct dist_server *made = server_new(options);
@@ -83,7 +84,8 @@ dist_server_open(struct dist_server **ret_server, const struct dist_server_optio
 	if (!err)
 		err = dist_server_loop_init(server);
 	if (!err)
-		err = dist_served_table_add(&server->services, &dist_node_program, true);
+		err = dist_served_table_add(&server->services, &dist_node_program,
+		                            true);
 	if (err)
 		return err;
 
@@ -158,11 +160,12 @@ dist_server_drain(struct dist_server *server, int64_t timeout_ms)
 	while (!server_is_drained(server)) {
 		if (dist_clock_ns() >= deadline) {
 			dist_server_load(server, &load);
-			return dist_error_set(DIST_ETIMEDOUT,
-			                      "%u calls still run, %u wait, %u are to be "
-			                      "answered later, on %u connections",
-			                      load.running, load.queued, load.deferred,
-			                      load.n_connections);
+			return dist_error_set(
+				DIST_ETIMEDOUT,
+				"%u calls still run, %u wait, %u are to be "
+				"answered later, on %u connections",
+				load.running, load.queued, load.deferred,
+				load.n_connections);
 		}
 		nanosleep(&pause, NULL);
 	}

@@ -2,9 +2,9 @@
  * A server: ONC RPC over TCP for services that rpcgen made, on a pool of threads.
  *
  * One thread at a time holds the loop role: it waits for readiness, reads all there is,
- * runs short procedures itself and hands the others to the workers. When a procedure keeps
- * it for over a millisecond another worker takes the role over. docs/architecture.md
- * follows a call through here.
+ * runs short procedures itself and hands the others to the workers. When a procedure
+ * keeps it for over a millisecond another worker takes the role over.
+ * docs/architecture.md follows a call through here.
  */
 #ifndef DIST_SERVER_SERVER_H
 #define DIST_SERVER_SERVER_H
@@ -18,10 +18,10 @@
 
 struct dist_server;
 
-/* Told when a connection marked by dist_request_watch_conn() is gone; on a server thread,
- * under no lock; once. */
+/* Told when a connection marked by dist_request_watch_conn() is gone; on a server
+ * thread, under no lock; once. */
 typedef void dist_server_closed_fn(uint64_t conn_id, void *arg);
-/* A DRAIN came in over loopback. On a server thread, under no lock; it must not wait. */
+/* A DRAIN came in over loopback. On a server thread, under no lock; must not wait. */
 typedef void dist_server_drain_fn(void *arg);
 
 /* Zero always means the default, as in struct dist_node_options. */
@@ -51,8 +51,8 @@ enum dist_err dist_server_open(struct dist_server **ret_server,
                                const struct dist_server_options *options)
 	DIST_MUST_CHECK;
 
-/* Before start. @service is borrowed until stop. DIST_EINVAL: that program and version are
- * there already; DIST_ENOMEM. The node program (idl/node.x) is always there. */
+/* Before start. @service is borrowed until stop. DIST_EINVAL: that program and version
+ * are there already; DIST_ENOMEM. The node program (idl/node.x) is always there. */
 enum dist_err dist_server_add(struct dist_server *server,
                               const struct dist_service *service) DIST_MUST_CHECK;
 
@@ -61,10 +61,10 @@ enum dist_err dist_server_start(struct dist_server *server) DIST_MUST_CHECK;
 const struct dist_listeners *dist_server_listeners(const struct dist_server *server);
 
 struct dist_server_load {
-	unsigned capacity;  /* procedures that run at once */
-	unsigned running;   /* procedures running now */
-	unsigned queued;    /* calls waiting for a worker */
-	unsigned deferred;  /* calls whose answer comes later */
+	unsigned capacity; /* procedures that run at once */
+	unsigned running;  /* procedures running now */
+	unsigned queued;   /* calls waiting for a worker */
+	unsigned deferred; /* calls whose answer comes later */
 	unsigned n_connections;
 	uint64_t calls;       /* ever taken */
 	uint64_t n_takeovers; /* of the loop, from a procedure that was not short */
@@ -72,10 +72,10 @@ struct dist_server_load {
 void dist_server_load(struct dist_server *server, struct dist_server_load *ret_load);
 
 /*
- * From now on every new call of a user's service is answered NOT_RUN (draining), to stock
- * callers SYSTEM_ERR; the node program goes on. Then wait until no call is running or
- * queued, all replies are sent, and peers have closed, or have been quiet for a second.
- * DIST_ETIMEDOUT. Again: only waits.
+ * From now on every new call of a user's service is answered NOT_RUN (draining), to
+ * stock callers SYSTEM_ERR; the node program goes on. Then wait until no call is
+ * running or queued, all replies are sent, and peers have closed, or have been quiet
+ * for a second. DIST_ETIMEDOUT. Again: only waits.
  */
 enum dist_err dist_server_drain(struct dist_server *server, int64_t timeout_ms)
 	DIST_MUST_CHECK;

@@ -52,21 +52,22 @@ static enum dist_err
 service_check(const struct dist_served_table *table, const struct dist_service *service)
 {
 	if (service->size != sizeof(*service))
-		return dist_error_set(DIST_EINVAL,
-		                      "the service of program 0x%x version %u was made for "
-		                      "another version of this library; run distgen again",
-		                      service->program, service->version);
+		return dist_error_set(
+			DIST_EINVAL,
+			"the service of program 0x%x version %u was made for "
+			"another version of this library; run distgen again",
+			service->program, service->version);
 	if (dist_served_table_find(table, service->program, service->version))
-		return dist_error_set(DIST_EINVAL,
-		                      "program 0x%x version %u (%s) is served twice",
-		                      service->program, service->version,
-		                      service->program_name ? service->program_name : "?");
+		return dist_error_set(
+			DIST_EINVAL, "program 0x%x version %u (%s) is served twice",
+			service->program, service->version,
+			service->program_name ? service->program_name : "?");
 	return DIST_OK;
 }
 
 enum dist_err
-dist_served_table_add(struct dist_served_table *table, const struct dist_service *service,
-                      bool is_node)
+dist_served_table_add(struct dist_served_table *table,
+                      const struct dist_service *service, bool is_node)
 {
 	struct dist_served **list, *served;
 	enum dist_err err;
@@ -95,7 +96,8 @@ dist_served_table_fini(struct dist_served_table *table)
 }
 
 struct dist_served *
-dist_served_table_find(const struct dist_served_table *table, uint32_t prog, uint32_t vers)
+dist_served_table_find(const struct dist_served_table *table, uint32_t prog,
+                       uint32_t vers)
 {
 	for (unsigned i = 0; i < table->n; i++) {
 		if (table->list[i]->prog == prog && table->list[i]->vers == vers)
@@ -137,6 +139,7 @@ dist_served_pace(struct dist_served *served, uint32_t proc)
 	guess = proc - served->paces[0].proc;
 	if (guess < served->n_paces && served->paces[guess].proc == proc)
 		return &served->paces[guess];
-	found = bsearch(&key, served->paces, served->n_paces, sizeof(key), pace_compare);
+	found = bsearch(&key, served->paces, served->n_paces, sizeof(key),
+	                pace_compare);
 	return found ? found : &served->other;
 }

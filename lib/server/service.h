@@ -12,7 +12,7 @@ struct dist_served {
 	/* Read-only. */
 	const struct dist_service *service;
 	uint32_t prog, vers;
-	bool is_node;  /* the node program: always answered, also while draining */
+	bool is_node; /* the node program: always answered, also while draining */
 	bool serial;
 	unsigned n_paces; /* of the procedures it names, in order of number */
 	struct dist_pace *paces;
@@ -31,8 +31,8 @@ struct dist_served_table {
 /* DIST_EINVAL: there already, or from a header that this library is older than;
  * DIST_ENOMEM. */
 enum dist_err dist_served_table_add(struct dist_served_table *table,
-                                    const struct dist_service *service,
-                                    bool is_node) DIST_MUST_CHECK;
+                                    const struct dist_service *service, bool is_node)
+	DIST_MUST_CHECK;
 void dist_served_table_fini(struct dist_served_table *table);
 
 /* NULL: not served; see dist_served_table_versions(). */

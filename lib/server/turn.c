@@ -1,8 +1,8 @@
 /*
- * A connection's turn: one read (more only for a record that fills the buffer), then its
- * records, until they, the turn's bounds or the room for output are used up. What the turn
- * answered leaves in one write at its end, and what it leaves to the workers is queued in
- * one go.
+ * A connection's turn: one read (more only for a record that fills the buffer), then
+ * its records, until they, the turn's bounds or the room for output are used up. What
+ * the turn answered leaves in one write at its end, and what it leaves to the workers
+ * is queued in one go.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,7 +16,7 @@
 
 /* The bounds of a turn, after which others have theirs. */
 #define TURN_CALLS_MAX 256
-#define TURN_TIME_NS (1000 * DIST_NS_PER_US)
+#define TURN_TIME_NS   (1000 * DIST_NS_PER_US)
 #define TURN_BYTES_MAX ((size_t)1024 * 1024)
 
 /* What became of a record. */
@@ -132,8 +132,8 @@ turn_publish(struct dist_server *server)
 /*
  * Whether the thread that reads may run it. The node program always, as the loop's own
  * work; and what a dispatcher of several threads answers itself, NULLPROC and unknown
- * procedures, because that is no work. All else only when it is known to be short, and in
- * a slot.
+ * procedures, because that is no work. All else only when it is known to be short, and
+ * in a slot.
  */
 static bool
 turn_may_run(struct dist_server *server, const struct dist_server_call *call)
@@ -245,8 +245,8 @@ turn_log_bad(struct dist_server *server, const struct dist_server_conn *conn)
 	dist_server_count(server, bad_records);
 	if (dist_limit_allows(&loop->bad_record_limit, loop->now_ns, &n_dropped))
 		dist_log_warning("bad-record", "peer=%s why=\"%s\" not_shown=%u",
-		                 dist_sockaddr_format(&conn->peer, peer), dist_error_text(),
-		                 n_dropped);
+		                 dist_sockaddr_format(&conn->peer, peer),
+		                 dist_error_text(), n_dropped);
 }
 
 /* What the loop forgets of a connection between turns, and what it has to remember. */
@@ -302,7 +302,8 @@ dist_server_turn_go_on(struct dist_worker *self)
 	struct dist_bytes record;
 
 	while (handled == HANDLED && turn_has_room(loop)) {
-		if (dist_record_reader_next(&conn->reader, &record, &conn->has_records)) {
+		if (dist_record_reader_next(&conn->reader, &record,
+		                            &conn->has_records)) {
 			handled = HANDLED_BADLY;
 			break;
 		}

@@ -56,7 +56,8 @@ workers_wake(struct dist_workers *workers, struct wake wake)
 
 /* For the queued calls that have slots to run in. */
 static struct wake
-workers_wake_for_calls_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
+workers_wake_for_calls_locked(struct dist_workers *workers)
+	DIST_REQUIRES(&workers->lock)
 {
 	unsigned n_free = workers->n_slots - workers->n_running;
 
@@ -127,8 +128,9 @@ workers_release_serial_locked(struct dist_workers *workers, struct dist_served *
 		return;
 	link = dist_list_pop(&served->parked);
 	if (link)
-		workers_enqueue_locked(workers, DIST_CONTAINER_OF(
-							link, struct dist_server_call, link));
+		workers_enqueue_locked(
+			workers,
+			DIST_CONTAINER_OF(link, struct dist_server_call, link));
 	else
 		served->busy = false;
 }
@@ -183,10 +185,10 @@ dist_workers_begin_inline(struct dist_worker *self, struct dist_inline_run *run,
 	self->server->loop.inline_run = run;
 	self->inline_run = run;
 	self->handed_on = false;
-	atomic_store_explicit(&workers->n_inline,
-	                      1 + atomic_load_explicit(&workers->n_inline,
-	                                               memory_order_relaxed),
-	                      memory_order_relaxed);
+	atomic_store_explicit(
+		&workers->n_inline,
+		1 + atomic_load_explicit(&workers->n_inline, memory_order_relaxed),
+		memory_order_relaxed);
 	run->word = dist_role_begin_inline(&workers->role, now_ns);
 	if (!atomic_load(&workers->watch_asleep))
 		return;
@@ -291,7 +293,8 @@ watch_overdue_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 
 	if (dist_role_state_of(word) != DIST_ROLE_INLINE)
 		return false;
-	since = atomic_load_explicit(&workers->role.inline_since_ns, memory_order_relaxed);
+	since = atomic_load_explicit(&workers->role.inline_since_ns,
+	                             memory_order_relaxed);
 	return dist_clock_ns() - since >= DIST_PACE_LONG_NS &&
 	       workers_take_role_locked(workers, word);
 }
@@ -299,7 +302,8 @@ watch_overdue_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 static void
 watch_count_tick_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 {
-	unsigned long n = atomic_load_explicit(&workers->n_inline, memory_order_relaxed);
+	unsigned long n =
+		atomic_load_explicit(&workers->n_inline, memory_order_relaxed);
 
 	if (n == workers->n_inline_seen)
 		workers->n_quiet_ticks++;

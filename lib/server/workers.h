@@ -1,12 +1,12 @@
 /*
- * The threads of a server, all equal, one more than procedures may run at once. One holds
- * the loop role (role.h), the others run queued calls or are idle; so even while every
- * procedure blocks there is one left for the loop.
+ * The threads of a server, all equal, one more than procedures may run at once. One
+ * holds the loop role (role.h), the others run queued calls or are idle; so even while
+ * every procedure blocks there is one left for the loop.
  *
  * A procedure runs in a *slot*, inline or from the queue: there are as many as workers
  * were asked for. The first idle thread is the watchdog: it looks every millisecond
- * whether an inline run has got stuck, and takes the loop over then. When nothing has run
- * inline for a while it sleeps like the others, until the loop wakes it.
+ * whether an inline run has got stuck, and takes the loop over then. When nothing has
+ * run inline for a while it sleeps like the others, until the loop wakes it.
  */
 #ifndef DIST_SERVER_WORKERS_H
 #define DIST_SERVER_WORKERS_H
@@ -34,9 +34,9 @@ struct dist_worker {
 	bool holds_role; /* the thread's own */
 	/* What it runs inline while it holds the loop role; its own. */
 	struct dist_inline_run *inline_run;
-	bool handed_on; /* ... and blocked: the role was handed on */
+	bool handed_on;        /* ... and blocked: the role was handed on */
 	void *reply_scratch;   /* DIST_XPRT_SCRATCH_SIZE bytes */
-	uint8_t *read_scratch; /* DIST_READ_SCRATCH_SIZE bytes, lent while it holds the role */
+	uint8_t *read_scratch; /* DIST_READ_SCRATCH_SIZE bytes, to be lent to readers */
 };
 
 /* What one read takes: some hundred small calls. */
@@ -57,20 +57,21 @@ struct dist_workers {
 	struct dist_mutex lock; /* guards all below, and each serial service's queue */
 	pthread_cond_t wake;    /* idle threads */
 	pthread_cond_t watch;   /* the watchdog */
-	struct dist_list queue; /* of struct dist_server_call, to be run in this order */
-	unsigned n_ready;       /* in @queue: without what is parked */
-	unsigned n_running;     /* slots taken */
-	unsigned n_idle;        /* waiting for @wake */
-	unsigned n_waking;      /* of these, signalled and not awake yet */
-	bool watched;           /* a thread is the watchdog */
+	struct dist_list queue; /* of calls, to be run in this order */
+	unsigned n_ready;   /* in @queue: without what is parked */
+	unsigned n_running; /* slots taken */
+	unsigned n_idle;    /* waiting for @wake */
+	unsigned n_waking;  /* of these, signalled and not awake yet */
+	bool watched;       /* a thread is the watchdog */
 	unsigned n_quiet_ticks; /* of the watchdog, without an inline run */
 	unsigned long n_inline_seen;
 	unsigned long n_takeovers;
 };
 
 /* DIST_ENOMEM: nothing to be undone. */
-enum dist_err dist_workers_init(struct dist_workers *workers, struct dist_server *server,
-                                unsigned n_slots) DIST_MUST_CHECK;
+enum dist_err dist_workers_init(struct dist_workers *workers,
+                                struct dist_server *server, unsigned n_slots)
+	DIST_MUST_CHECK;
 /* DIST_ESYSTEM; those that did start serve, until the server is stopped. */
 enum dist_err dist_workers_start(struct dist_workers *workers) DIST_MUST_CHECK;
 /* The loop has ended, or none was started. */

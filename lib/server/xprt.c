@@ -7,8 +7,8 @@
  *
  * - it does not free arguments whose decoding failed, so getargs does;
  * - it calls exit(1) when freeargs says FALSE, so freeargs never does;
- * - it frees a result that a procedure which said FALSE never filled in. So the result is
- *   freed (dist_freeresult()) only when it was handed to us to be sent.
+ * - it frees a result that a procedure which said FALSE never filled in. So the result
+ * is freed (dist_freeresult()) only when it was handed to us to be sent.
  */
 #include "server/xprt.h"
 
@@ -30,7 +30,7 @@ struct run {
 	void *scratch;
 	bool replied;
 	bool deferred;
-	bool has_result; /* the procedure said TRUE: its result is defined, and to be freed */
+	bool has_result; /* the procedure said TRUE, so its result is to be freed */
 	struct dist_sockaddr peer, local; /* the procedure's own to look at */
 	struct dist_cred cred; /* filled in for AUTH_SYS */
 };

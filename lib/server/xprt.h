@@ -1,6 +1,6 @@
 /*
- * Runs a call's procedure: one SVCXPRT per call, on the running thread's stack, under the
- * dispatcher that rpcgen made.
+ * Runs a call's procedure: one SVCXPRT per call, on the running thread's stack, under
+ * the dispatcher that rpcgen made.
  */
 #ifndef DIST_SERVER_XPRT_H
 #define DIST_SERVER_XPRT_H

@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- Servers and clients -----------------------------------------------------------
- */
+/* --- Servers and clients -------------------------------------------------------- */
 
 struct dist_server *
 fixture_server_with(const struct dist_server_options *options,
@@ -49,16 +48,23 @@ server_address(struct dist_server *server)
 	};
 }
 
-int
-fixture_connect(struct dist_server *server)
+void
+fixture_connect_socket(struct dist_server *server, int fd)
 {
 	struct sockaddr_in address = server_address(server);
 	struct timeval limit = { 20, 0 };
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+int
+fixture_connect(struct dist_server *server)
+{
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	fixture_connect_socket(server, fd);
 	return fd;
 }
 
@@ -77,8 +83,7 @@ fixture_client(struct dist_server *server, rpcprog_t prog, rpcvers_t vers)
 	return client;
 }
 
-/* --- Bytes by hand -----------------------------------------------------------------
- */
+/* --- Bytes by hand -------------------------------------------------------------- */
 
 static uint8_t *
 put(uint8_t *to, uint32_t word)
@@ -169,8 +174,7 @@ fixture_expect_closed(int fd)
 	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
 }
 
-/* --- The gate ----------------------------------------------------------------------
- */
+/* --- The gate ------------------------------------------------------------------- */
 
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
@@ -285,8 +289,7 @@ fixture_until(bool (*condition)(void *arg), void *arg)
 	}
 }
 
-/* --- The procedures ----------------------------------------------------------------
- */
+/* --- The procedures ------------------------------------------------------------- */
 
 bool_t
 probe_add_1_svc(int a, int b, int *result, struct svc_req *rqstp)

@@ -18,21 +18,20 @@
 extern const struct dist_service probe_prog_1_service;
 extern const struct dist_service probe_prog_3_service;
 
-/* --- Servers and clients -----------------------------------------------------------
- */
+/* --- Servers and clients -------------------------------------------------------- */
 
 /* Started, with both versions of the probe; @options may be NULL. */
 struct dist_server *fixture_server(const struct dist_server_options *options);
 struct dist_server *fixture_server_with(const struct dist_server_options *options,
                                         const struct dist_service *service);
 
-/* A connected socket. */
+/* A connected socket; receiving gives up after 20 s. */
 int fixture_connect(struct dist_server *server);
+void fixture_connect_socket(struct dist_server *server, int fd);
 /* libtirpc's own, which closes its socket; calls time out after 20 s. */
 CLIENT *fixture_client(struct dist_server *server, rpcprog_t prog, rpcvers_t vers);
 
-/* --- Bytes by hand -----------------------------------------------------------------
- */
+/* --- Bytes by hand -------------------------------------------------------------- */
 
 struct fixture_call {
 	uint32_t xid, prog, vers, proc;
@@ -76,8 +75,7 @@ bool fixture_receive(int fd, struct fixture_reply *ret_reply);
 /* Fails unless the peer closes, without another byte. */
 void fixture_expect_closed(int fd);
 
-/* --- The gate of PROBE_HOLD and PROBE_MOODY ----------------------------------------
- */
+/* --- The gate of PROBE_HOLD and PROBE_MOODY ------------------------------------- */
 
 /* Shut, with nobody at it. */
 void fixture_gate_reset(void);

@@ -77,13 +77,15 @@ test_large_records_come_and_go_whole(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		probe_bytes sent = { sizes[i], malloc(sizes[i] + 1) }, got = { 0, NULL };
+		probe_bytes sent = { sizes[i], malloc(sizes[i] + 1) },
+			    got = { 0, NULL };
 
 		for (u_int at = 0; at < sizes[i]; at++)
 			sent.probe_bytes_val[at] = (char)(at * 7 + at / 251);
 		assert_int_equal(probe_echo_1(sent, &got, client), RPC_SUCCESS);
 		assert_int_equal(got.probe_bytes_len, sizes[i]);
-		assert_memory_equal(got.probe_bytes_val, sent.probe_bytes_val, sizes[i]);
+		assert_memory_equal(got.probe_bytes_val, sent.probe_bytes_val,
+		                    sizes[i]);
 		xdr_free((xdrproc_t)xdr_probe_bytes, &got);
 		free(sent.probe_bytes_val);
 	}
@@ -110,7 +112,8 @@ test_a_procedure_that_says_false_is_answered_system_err(void **state)
 static void
 test_a_result_over_the_record_limit_is_answered_system_err(void **state)
 {
-	struct dist_server_options options = { .workers = 1, .max_record_bytes = 100000 };
+	struct dist_server_options options = { .workers = 1,
+		                               .max_record_bytes = 100000 };
 	struct dist_server *server = fixture_server(&options);
 	CLIENT *client = fixture_client(server, PROBE_PROG, PROBE_V1);
 	probe_bytes bytes = { 0, NULL };
@@ -207,8 +210,8 @@ test_a_call_with_our_verifier_has_one_in_its_reply(void **state)
 
 	(void)state;
 	fixture_send_call(fd, &call);
-	fixture_expect(fd, 10, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0, DIST_RAN,
-	               SUCCESS, 3);
+	fixture_expect(fd, 10, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
+	               DIST_RAN, SUCCESS, 3);
 	close(fd);
 	dist_server_stop(server);
 }
@@ -270,7 +273,8 @@ static void
 test_drain_from_loopback_is_passed_on(void **state)
 {
 	bool asked = false, *flag = &asked;
-	struct dist_server_options options = { .on_drain = remember_drain, .arg = flag };
+	struct dist_server_options options = { .on_drain = remember_drain,
+		                               .arg = flag };
 	struct dist_server *server = fixture_server(&options);
 	CLIENT *client = fixture_client(server, DIST_NODE, DIST_NODE_V1);
 	bool_t accepted = FALSE;

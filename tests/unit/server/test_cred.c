@@ -32,7 +32,8 @@ test_one_that_is_cut_or_has_more_is_refused(void **state)
 	memcpy(more, wire, sizeof(wire));
 	for (size_t length = 0; length < sizeof(more) + 1; length++) {
 		if (length != sizeof(wire))
-			assert_false(dist_cred_read((struct dist_bytes){ more, length }, &cred));
+			assert_false(dist_cred_read((struct dist_bytes){ more, length },
+			                            &cred));
 	}
 }
 
@@ -43,9 +44,12 @@ test_lengths_beyond_the_bounds_are_refused(void **state)
 	struct dist_cred cred;
 
 	(void)state;
-	assert_false(dist_cred_read((struct dist_bytes){ long_name, 4 + 4 + 256 + 12 }, &cred));
-	assert_false(dist_cred_read((struct dist_bytes){ many_groups, 20 + 17 * 4 }, &cred));
-	memset(long_name + 4, 0xff, 4); /* a length that overflows when it is rounded up */
+	assert_false(dist_cred_read((struct dist_bytes){ long_name, 4 + 4 + 256 + 12 },
+	                            &cred));
+	assert_false(
+		dist_cred_read((struct dist_bytes){ many_groups, 20 + 17 * 4 }, &cred));
+	/* A length that overflows when it is rounded up. */
+	memset(long_name + 4, 0xff, 4);
 	assert_false(dist_cred_read((struct dist_bytes){ long_name, 400 }, &cred));
 }
 

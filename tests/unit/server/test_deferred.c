@@ -56,7 +56,8 @@ answer_later(void *arg)
 {
 	struct answer *answer = arg;
 
-	assert_ok(dist_deferred_reply(answer->deferred, (xdrproc_t)xdr_int, &answer->value));
+	assert_ok(dist_deferred_reply(answer->deferred, (xdrproc_t)xdr_int,
+	                              &answer->value));
 	return NULL;
 }
 
@@ -76,7 +77,8 @@ test_another_thread_answers_later(void **state)
 		send_call(fd, i, PROBE_DEFER, i);
 		answer.deferred = fixture_deferred();
 		assert_non_null(answer.deferred);
-		assert_int_equal(dist_deferred_time_left_ms(answer.deferred), INT64_MAX);
+		assert_int_equal(dist_deferred_time_left_ms(answer.deferred),
+		                 INT64_MAX);
 		assert_false(dist_deferred_cancelled(answer.deferred));
 		/* The worker is free again meanwhile. */
 		send_call(fd, 9, PROBE_TIME_LEFT, 0);
@@ -146,7 +148,8 @@ test_a_deferred_call_sees_its_caller_leave(void **state)
 	close(fd);
 	fixture_until(is_cancelled, deferred);
 	fixture_until(nothing_is_left, server);
-	assert_err(dist_deferred_reply(deferred, (xdrproc_t)xdr_int, &value), DIST_ECONNRESET);
+	assert_err(dist_deferred_reply(deferred, (xdrproc_t)xdr_int, &value),
+	           DIST_ECONNRESET);
 	dist_server_stop(server);
 }
 
@@ -167,7 +170,8 @@ test_a_handle_may_outlive_its_server(void **state)
 	fixture_expect(fd, 1, REPLY, MSG_ACCEPTED, 0, 0, SYSTEM_ERR);
 	fixture_expect(fd, 2, REPLY, MSG_ACCEPTED, 0, 0, SYSTEM_ERR);
 	fixture_expect_closed(fd);
-	assert_err(dist_deferred_reply(replied, (xdrproc_t)xdr_int, &value), DIST_ECONNRESET);
+	assert_err(dist_deferred_reply(replied, (xdrproc_t)xdr_int, &value),
+	           DIST_ECONNRESET);
 	dist_deferred_fail(failed);
 	close(fd);
 }

@@ -101,7 +101,6 @@ test_a_drain_waits_for_deferred_calls_and_gives_up_in_time(void **state)
 	close(fd);
 }
 
-
 static void *
 stop_on_a_thread(void *arg)
 {
@@ -127,8 +126,8 @@ test_a_stop_waits_for_what_runs(void **state)
 	pthread_create(&thread, NULL, stop_on_a_thread, server);
 	fixture_until(says_draining, &fd);
 	fixture_gate_open();
-	fixture_expect(fd, 1, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 1, DIST_RAN,
-	               SUCCESS, 1);
+	fixture_expect(fd, 1, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 1,
+	               DIST_RAN, SUCCESS, 1);
 	fixture_expect(fd, 2, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
 	               DIST_NOT_RUN_DRAINING, SYSTEM_ERR);
 	fixture_expect_closed(fd);
@@ -186,13 +185,14 @@ watching_dispatcher(struct svc_req *rqstp, SVCXPRT *xprt)
 static void
 test_a_watched_connection_is_told_of(void **state)
 {
-	static const struct dist_service service = { .size = sizeof(struct dist_service),
+	static const struct dist_service service = { .size = sizeof(service),
 		                                     .program = 0x20000F01,
 		                                     .version = 1,
 		                                     .dispatch = watching_dispatcher };
 	struct closed closed = { .lock = PTHREAD_MUTEX_INITIALIZER,
 		                 .changed = PTHREAD_COND_INITIALIZER };
-	struct dist_server_options options = { .on_closed = remember_closed, .arg = &closed };
+	struct dist_server_options options = { .on_closed = remember_closed,
+		                               .arg = &closed };
 	struct dist_server *server = fixture_server_with(&options, &service);
 	struct fixture_call call = { .xid = 1, .prog = 0x20000F01, .vers = 1 };
 	int fd = fixture_connect(server);

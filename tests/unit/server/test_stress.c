@@ -1,7 +1,7 @@
 /*
  * Many threads with many connections each do what peers do, at random: batches of calls
- * that are short, long, large, deferred, cancelled, and connections that end in the middle
- * of it. Nothing may be answered twice, or with another's result, or not at all.
+ * that are short, long, large, deferred, cancelled, and connections that end in the
+ * middle of it. Nothing may be answered twice, or with another's result, or not at all.
  */
 #include "fixture.h"
 
@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define N_CALLERS 6
-#define N_ROUNDS 60
-#define BATCH_MAX 40
+#define N_CALLERS   6
+#define N_ROUNDS    60
+#define BATCH_MAX   40
 #define REPLY_LIMIT (128 * 1024)
 
 struct caller {
@@ -59,8 +59,9 @@ struct expected {
 static struct fixture_call
 random_call(struct caller *caller, uint32_t xid, struct expected *expected)
 {
-	static const uint32_t procs[] = { PROBE_ADD, PROBE_ADD,  PROBE_ADD,   PROBE_SPIN,
-		                          NULLPROC,  PROBE_MAKE, PROBE_MOODY, PROBE_DEFER };
+	static const uint32_t procs[] = { PROBE_ADD,   PROBE_ADD,  PROBE_ADD,
+		                          PROBE_SPIN,  NULLPROC,   PROBE_MAKE,
+		                          PROBE_MOODY, PROBE_DEFER };
 	struct fixture_call call = { .xid = xid, .prog = PROBE_PROG, .vers = 1 };
 	uint32_t arg = (uint32_t)rand_r(&caller->seed);
 
@@ -146,8 +147,8 @@ one_batch(struct caller *caller, int fd, uint32_t *buffer, bool leaves)
 }
 
 /*
- * Have the server believe that all procedures are short: then those that are not keep the
- * loop, and lose it, all the time.
+ * Have the server believe that all procedures are short: then those that are not keep
+ * the loop, and lose it, all the time.
  */
 static void
 mislead(struct dist_server *server)
@@ -198,8 +199,9 @@ run_callers(struct dist_server *server, bool misleads)
 	struct caller callers[N_CALLERS] = { { 0 } };
 
 	for (unsigned i = 0; i < N_CALLERS; i++) {
-		callers[i] = (struct caller){ .server = server, .seed = 1 + i,
-		                              .misleads = misleads };
+		callers[i] = (struct caller){ .server = server,
+			                      .seed = 1 + i,
+			                      .misleads = misleads };
 		pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]);
 	}
 	for (unsigned i = 0; i < N_CALLERS; i++)

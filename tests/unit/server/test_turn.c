@@ -1,4 +1,4 @@
-/* Reading: records cut and pipelined, broken ones, peers that do not take their replies. */
+/* Reading: records cut and pipelined, broken ones, peers that take no replies. */
 #include "fixture.h"
 
 #include "idl/node.h"
@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ test_a_record_may_be_cut_at_every_byte(void **state)
 	(void)state;
 	for (size_t cut = 1; cut < length; cut++) {
 		fixture_send(fd, record, cut);
-		/* Another connection is served meanwhile, so the first part was read. */
+		/* Another one is served meanwhile, so the first part was read. */
 		expect_alive(other, (uint32_t)cut);
 		fixture_send(fd, record + cut, length - cut);
 		fixture_expect_success(fd, 1, 42);
@@ -144,7 +145,8 @@ test_a_broken_record_ends_its_connection_alone(void **state)
 {
 	static const uint8_t too_long[] = { 0x80, 0, 0x10, 1 };
 	static const uint8_t longest[] = { 0x7f, 0xff, 0xff, 0xff };
-	static const uint8_t no_call[] = { 0x80, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2 };
+	static const uint8_t no_call[] = { 0x80, 0, 0, 12, 0, 0, 0, 1,
+		                           0,    0, 0, 1,  0, 0, 0, 2 };
 	static const uint8_t cut_short[] = { 0x80, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0 };
 	static const uint8_t empty[] = { 0x80, 0, 0, 0 };
 	static const uint8_t web[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -292,6 +294,42 @@ test_no_more_connections_than_allowed(void **state)
 	dist_server_stop(server);
 }
 
+/*
+ * Without a descriptor left newcomers are turned away at once, those who are there are
+ * served, and so are newcomers as soon as there are descriptors again.
+ */
+static void
+test_descriptors_may_run_out(void **state)
+{
+	struct dist_server *server = fixture_server(NULL);
+	int fd = fixture_connect(server), fds[5];
+	struct rlimit before, none;
+
+	(void)state;
+	expect_alive(fd, 1);
+	for (int i = 0; i < 5; i++)
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = (rlim_t)fds[4] + 1; /* descriptors are given from below */
+	setrlimit(RLIMIT_NOFILE, &none);
+	for (int i = 0; i < 5; i++) {
+		fixture_connect_socket(server, fds[i]);
+		fixture_expect_closed(fds[i]);
+		expect_alive(fd, 2);
+	}
+	setrlimit(RLIMIT_NOFILE, &before);
+	for (int i = 0; i < 5; i++) {
+		close(fds[i]);
+		fds[i] = fixture_connect(server);
+		expect_alive(fds[i], 3);
+	}
+	for (int i = 0; i < 5; i++)
+		close(fds[i]);
+	close(fd);
+	dist_server_stop(server);
+}
+
 static void
 test_many_connections_are_served_side_by_side(void **state)
 {
@@ -304,7 +342,8 @@ test_many_connections_are_served_side_by_side(void **state)
 		fds[i] = fixture_connect(server);
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < N; i++) {
-			struct fixture_call call = add_call((uint32_t)i, 1, (uint32_t)i);
+			struct fixture_call call =
+				add_call((uint32_t)i, 1, (uint32_t)i);
 
 			fixture_send_call(fds[i], &call);
 		}
@@ -326,6 +365,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_an_idle_connection_ends_in_time),
 	cmocka_unit_test(test_a_peer_that_takes_no_replies_is_not_read_further),
 	cmocka_unit_test(test_no_more_connections_than_allowed),
+	cmocka_unit_test(test_descriptors_may_run_out),
 	cmocka_unit_test(test_many_connections_are_served_side_by_side),
 };
 

@@ -53,7 +53,9 @@ load_is(void *arg)
 static void
 wait_load(struct dist_server *server, unsigned running, unsigned queued)
 {
-	struct wanted wanted = { .server = server, .running = running, .queued = queued };
+	struct wanted wanted = { .server = server,
+		                 .running = running,
+		                 .queued = queued };
 
 	fixture_until(load_is, &wanted);
 }
@@ -178,7 +180,9 @@ test_a_stuck_inline_run_is_overtaken(void **state)
 	call = call_of(50, PROBE_MOODY);
 	length += fixture_call_write(&call, batch + length);
 	for (uint32_t xid = 51; xid < 54; xid++) {
-		call = (struct fixture_call){ .xid = xid, .prog = PROBE_PROG, .vers = 1 };
+		call = (struct fixture_call){ .xid = xid,
+			                      .prog = PROBE_PROG,
+			                      .vers = 1 };
 		length += fixture_call_write(&call, batch + length);
 	}
 	fixture_send(fd, batch, length);
