@@ -138,3 +138,11 @@ def test_nothing_installed_names_the_build(installed):
     for path in [*installed.bin.iterdir(), *installed.libdir.rglob("*.so*")]:
         dynamic = installed.run("readelf", "-d", path)
         assert build.decode() not in dynamic, path
+
+
+@pytest.mark.parametrize("module", ["arith", "arith.so"])
+def test_an_installed_module_is_found_by_its_name(cluster, tmp_path, module):
+    node = cluster.start(cluster.program("distnode"), "--no-masters", "--listen",
+                         "127.0.0.1:0", module, cwd=tmp_path)
+    node.wait_line("node-listening ")
+    assert node.stop() == 0
