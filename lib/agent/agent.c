@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "client/locate.h"
+#include "idl/node.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,8 @@ static enum dist_err
 agent_dial(struct dist_agent *agent, const struct dist_sockaddr *address)
 {
 	struct dist_registrar *registrar = agent->registrar;
-	const struct dist_peer_options options = { .name = agent->label };
+	const struct dist_peer_options options = { .name = agent->label,
+		                                   .features = DIST_FEATURE_META };
 	const struct dist_call_options call = { .timeout_ms = REGISTER_MS,
 		                                .max_tries = 1 };
 	struct dist_peer *peer;
@@ -272,6 +274,9 @@ agent_beat(struct dist_agent *agent)
 	agent_add_load(agent);
 	agent_set_deadline(agent, DIST_MAX(agent->beat_ms, BEAT_MIN_MS));
 	if (dist_heartbeat_1(agent->beat, &status, agent->clnt) != RPC_SUCCESS) {
+		/* Too busy is alive: the lease lasts for two more beats. */
+		if (dist_error_last() == DIST_EBUSY)
+			return true;
 		if (!agent_is_stopping(agent))
 			agent_log_trouble(agent, "master-lost", dist_error_text());
 		return false;

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define WORKERS 2 /* procedures here only look into the table */
+#define WORKERS 2     /* procedures here only look into the table */
+#define QUEUE   65536 /* all nodes may beat at one moment */
 
 /* A registration's connection has ended: its nodes are asked at once. */
 static void
@@ -103,6 +104,7 @@ master_make_server(struct dist_master *master)
 		.default_port = DIST_MASTER_PORT,
 		.name = "master",
 		.workers = WORKERS,
+		.queue = QUEUE,
 		.on_closed = master_on_closed,
 		.arg = master,
 	};
