@@ -2,6 +2,7 @@
 #ifndef DIST_BASE_CLOCK_H
 #define DIST_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -24,11 +25,21 @@ dist_clock_ns(void)
 static inline int64_t
 dist_deadline_in_ms(int64_t timeout_ms)
 {
-	int64_t now = dist_clock_ns();
+	int64_t now;
 
-	if (timeout_ms < 0 || timeout_ms > (DIST_NEVER - now) / DIST_NS_PER_MS)
+	if (timeout_ms < 0)
+		return DIST_NEVER;
+	now = dist_clock_ns();
+	if (timeout_ms > (DIST_NEVER - now) / DIST_NS_PER_MS)
 		return DIST_NEVER;
 	return now + timeout_ms * DIST_NS_PER_MS;
+}
+
+/* Whether a deadline is over; the clock is read only where there is one. */
+static inline bool
+dist_deadline_passed(int64_t deadline_ns)
+{
+	return deadline_ns != DIST_NEVER && deadline_ns <= dist_clock_ns();
 }
 
 /* Milliseconds until @deadline_ns, rounded up, as poll() takes them: -1 for never. */

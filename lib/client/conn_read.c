@@ -285,7 +285,7 @@ conn_read_until(struct dist_conn *conn, struct dist_call *call, int64_t deadline
 			return;
 		if (conn_receive(conn, call) == RECEIVED_END)
 			return;
-		if (dist_clock_ns() >= deadline_ns)
+		if (dist_deadline_passed(deadline_ns))
 			return;
 	}
 }
@@ -318,7 +318,7 @@ dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_
 	dist_lock(&conn->lock);
 	alive = dist_conn_flush_locked(conn);
 	while (alive && !dist_call_over(call) && conn->state != DIST_CONN_CLOSED &&
-	       dist_call_is_on(call, conn) && dist_clock_ns() < deadline_ns) {
+	       dist_call_is_on(call, conn) && !dist_deadline_passed(deadline_ns)) {
 		if (!mine && conn->state == DIST_CONN_READY &&
 		    (conn->reader_role == DIST_READER_NONE ||
 		     conn->reader_role == DIST_READER_ARMED)) {

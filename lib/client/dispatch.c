@@ -117,7 +117,7 @@ dist_dispatch_place(struct dist_call *call)
 	enum dist_err err;
 
 	while (dist_call_state(call) == DIST_CALL_PENDING) {
-		if (call->deadline_ns <= dist_clock_ns()) {
+		if (dist_deadline_passed(call->deadline_ns)) {
 			call_give_up(call, DIST_EDEADLINE,
 			             "the call's deadline passed before it could be sent");
 			return;

@@ -84,9 +84,9 @@ dist_call_wait(struct dist_call *call, int64_t deadline_ns)
 		return true;
 	/* A thread that ended here would take a role with it. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	while (!dist_call_over(call) && dist_clock_ns() < until_ns)
+	while (!dist_call_over(call) && !dist_deadline_passed(until_ns))
 		call_wait_round(call, until_ns);
-	if (!dist_call_over(call) && call->deadline_ns <= dist_clock_ns())
+	if (!dist_call_over(call) && dist_deadline_passed(call->deadline_ns))
 		dist_call_end(call, DIST_EDEADLINE);
 	dist_call_settle(call);
 	pthread_setcancelstate(cancel_state, NULL);

@@ -215,7 +215,7 @@ gate_wait(struct dist_waiter *const *waiters, struct dist_gate_link *links,
 		}
 	}
 	dist_thread_will_block();
-	while (!atomic_load(&gate.open) && dist_clock_ns() < deadline_ns)
+	while (!atomic_load(&gate.open) && !dist_deadline_passed(deadline_ns))
 		dist_futex_wait(&gate.open, 0, deadline_ns);
 	for (size_t i = 0; i < n_waiters; i++) {
 		if (waiters[i])
