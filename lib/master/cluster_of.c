@@ -41,10 +41,10 @@ copy_view(const dist_view *from, dist_view *ret_view)
 
 /* Until there is news for who has seen @epoch, or time is up. */
 static void
-source_wait_locked(struct local_source *source, const dist_id master_id, uint64_t epoch,
-                   int64_t hold_ms) DIST_REQUIRES(&source->master->lock)
+source_wait_locked(struct dist_master *master, struct local_source *source,
+                   const dist_id master_id, uint64_t epoch, int64_t hold_ms)
+	DIST_REQUIRES(&master->lock)
 {
-	struct dist_master *master = source->master;
 	int64_t until_ns = dist_deadline_in_ms(hold_ms);
 	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 	int over = hold_ms <= 0;
@@ -66,7 +66,7 @@ source_next(void *arg, const dist_id master_id, uint64_t epoch, int64_t hold_ms,
 	enum dist_err err;
 
 	dist_lock(&master->lock);
-	source_wait_locked(source, master_id, epoch, hold_ms);
+	source_wait_locked(master, source, master_id, epoch, hold_ms);
 	if (source->interrupted || master->stopping)
 		err = dist_error_set_plain(DIST_ECLOSED);
 	else
