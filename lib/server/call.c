@@ -26,6 +26,7 @@ dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *co
 	call->header = *header;
 	call->deadline_ns = call_deadline(header, now_ns);
 	call->adopted = false;
+	call->record_bytes = 0;
 	call->memory = NULL;
 	call->pending.xid = header->xid;
 	call->pending.deferred = false;
@@ -71,6 +72,7 @@ dist_server_call_new(struct dist_server_call **ret_call,
 	if (!call)
 		return dist_error_set_plain(DIST_ENOMEM);
 	*call = *from;
+	call->record_bytes = record.length;
 	dist_list_init(&call->pending.link);
 	dist_list_init(&call->link);
 	if (size > 0) {

@@ -18,6 +18,7 @@ struct dist_server_call {
 	struct dist_call_header header; /* points into the record */
 	int64_t deadline_ns;            /* DIST_NEVER: none */
 	bool adopted;
+	size_t record_bytes;
 	void *memory; /* the record, where it is the call's own; free()d with it */
 	struct dist_pending pending;
 	struct dist_list link; /* in a queue of calls */

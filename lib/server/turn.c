@@ -19,6 +19,9 @@
 #define TURN_TIME_NS   (1000 * DIST_NS_PER_US)
 #define TURN_BYTES_MAX ((size_t)1024 * 1024)
 
+/* Beyond this in queued records, callers are told "busy". */
+#define TURN_QUEUED_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
 /* What became of a record. */
 enum handled {
 	HANDLED,
@@ -100,6 +103,17 @@ turn_refuse(struct dist_server *server, const struct dist_call_header *header,
 	dist_reply_not_run(&to, why);
 }
 
+/* Bounded in calls and in bytes; one record of any allowed size fits into an empty one. */
+static bool
+turn_queue_has_room(const struct dist_server *server, size_t n_bytes)
+{
+	size_t queued_bytes = atomic_load_explicit(&server->workers.queued_bytes,
+	                                           memory_order_relaxed);
+
+	return turn_n_queued(server) < server->options.queue &&
+	       (queued_bytes == 0 || queued_bytes + n_bytes <= TURN_QUEUED_BYTES_MAX);
+}
+
 /* Have the workers run it. What memory it owns is taken. */
 static void
 turn_queue(struct dist_server *server, struct dist_server_call *call,
@@ -108,12 +122,14 @@ turn_queue(struct dist_server *server, struct dist_server_call *call,
 	struct dist_server_loop *loop = &server->loop;
 	struct dist_server_call *queued;
 
-	if (turn_n_queued(server) >= server->options.queue ||
+	if (!turn_queue_has_room(server, record.length) ||
 	    dist_server_call_new(&queued, call, record)) {
 		turn_refuse(server, &call->header, DIST_NOT_RUN_BUSY);
 		free(call->memory);
 		return;
 	}
+	atomic_fetch_add_explicit(&server->workers.queued_bytes, record.length,
+	                          memory_order_relaxed);
 	dist_list_append(&loop->calls, &queued->link);
 	loop->n_calls++;
 }
@@ -334,6 +350,8 @@ dist_server_turn_begin(struct dist_worker *self, struct dist_server_conn *conn)
 	if (!conn->has_records) {
 		alive = turn_receive(self, conn);
 		conn->received_ns = loop->now_ns;
+		/* For all we know: a turn may end before it looks at the first one. */
+		conn->has_records = true;
 	}
 	if (!alive) {
 		turn_end(server, false);

@@ -104,6 +104,7 @@ dist_workers_publish(struct dist_workers *workers, struct dist_list *calls,
 static struct dist_server_call *
 workers_take_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 {
+	struct dist_server_call *call;
 	struct dist_list *link;
 
 	if (workers->n_running >= workers->n_slots)
@@ -113,8 +114,11 @@ workers_take_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
 		return NULL;
 	workers->n_ready--;
 	workers->n_running++;
+	call = DIST_CONTAINER_OF(link, struct dist_server_call, link);
 	atomic_fetch_sub_explicit(&workers->n_queued, 1, memory_order_relaxed);
-	return DIST_CONTAINER_OF(link, struct dist_server_call, link);
+	atomic_fetch_sub_explicit(&workers->queued_bytes, call->record_bytes,
+	                          memory_order_relaxed);
+	return call;
 }
 
 /* A call of @served is over: the next one that was parked may run. */

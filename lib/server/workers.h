@@ -51,6 +51,7 @@ struct dist_workers {
 
 	struct dist_role role;
 	atomic_uint n_queued;     /* calls queued or parked; changed under the lock */
+	atomic_size_t queued_bytes; /* their records, and those about to be queued */
 	atomic_bool watch_asleep; /* the watchdog waits for the loop to wake it */
 	atomic_ulong n_inline;    /* inline runs begun; written by the role's holder */
 

@@ -1,7 +1,7 @@
 /* Reading: records cut and pipelined, broken ones, peers that take no replies. */
 #include "fixture.h"
 
-#include "idl/node.h"
+#include "server/core.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -270,6 +270,46 @@ test_a_peer_that_takes_no_replies_is_not_read_further(void **state)
 	dist_server_stop(server);
 }
 
+/*
+ * The output fills up between the look at it and the first record: what has been read
+ * must not be forgotten. This thread plays the holder of the loop role.
+ */
+static void
+test_a_turn_that_ends_at_once_forgets_no_record(void **state)
+{
+	struct dist_server_options options = { .workers = 1 };
+	struct fixture_call call = { .xid = 1, .prog = PROBE_PROG, .vers = 1 };
+	struct dist_server *server = NULL;
+	struct dist_server_conn *conn;
+	struct pollfd poll_conn = { .events = POLLIN };
+	struct dist_worker *self;
+	int fd;
+
+	(void)state;
+	assert_ok(dist_server_open(&server, &options));
+	assert_ok(dist_server_add(server, &probe_prog_1_service));
+	self = &server->workers.threads[0];
+	fd = fixture_connect(server);
+	for (unsigned i = 0; i < server->listeners.n; i++)
+		dist_server_accept(server, server->listeners.fds[i]);
+	conn = DIST_CONTAINER_OF(server->loop.conns.next, struct dist_server_conn, link);
+	fixture_send_call(fd, &call);
+	poll_conn.fd = conn->fd;
+	assert_int_equal(poll(&poll_conn, 1, 20000), 1);
+
+	atomic_store(&conn->unsent, DIST_SERVER_OUTPUT_MAX + 1);
+	assert_true(dist_server_turn_begin(self, conn));
+	assert_true(conn->has_records);
+	assert_true(conn->stalled);
+	atomic_store(&conn->unsent, 0);
+	assert_true(dist_server_turn_begin(self, conn));
+	fixture_expect_void(fd, 1);
+	assert_false(conn->has_records);
+	assert_false(conn->stalled);
+	close(fd);
+	dist_server_stop(server);
+}
+
 /* --- Many connections ----------------------------------------------------------- */
 
 static void
@@ -364,6 +404,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_half_a_record_keeps_nobody_waiting_and_ends_in_time),
 	cmocka_unit_test(test_an_idle_connection_ends_in_time),
 	cmocka_unit_test(test_a_peer_that_takes_no_replies_is_not_read_further),
+	cmocka_unit_test(test_a_turn_that_ends_at_once_forgets_no_record),
 	cmocka_unit_test(test_no_more_connections_than_allowed),
 	cmocka_unit_test(test_descriptors_may_run_out),
 	cmocka_unit_test(test_many_connections_are_served_side_by_side),

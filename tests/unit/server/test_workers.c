@@ -4,6 +4,7 @@
 #include "idl/node.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -334,6 +335,65 @@ test_a_serial_service_runs_inline_too(void **state)
 	dist_server_stop(server);
 }
 
+/* As rpcgen makes it without -M: the procedure gives a pointer to its static result. */
+static int *
+old_style_double(int *argument, struct svc_req *rqstp)
+{
+	static int result;
+
+	(void)rqstp;
+	result = 2 * *argument;
+	return &result;
+}
+
+static void
+old_style_dispatcher(struct svc_req *rqstp, SVCXPRT *xprt)
+{
+	int argument = 0, *result;
+
+	if (!svc_getargs(xprt, (xdrproc_t)xdr_int, (caddr_t)&argument)) {
+		svcerr_decode(xprt);
+		return;
+	}
+	result = old_style_double(&argument, rqstp);
+	if (result && !svc_sendreply(xprt, (xdrproc_t)xdr_int, (char *)result))
+		svcerr_systemerr(xprt);
+	if (!svc_freeargs(xprt, (xdrproc_t)xdr_int, (caddr_t)&argument))
+		abort();
+}
+
+static void
+test_old_style_dispatchers_are_served_in_turn(void **state)
+{
+	static const struct dist_service service = { .size = sizeof(service),
+		                                     .program = 0x20000F02,
+		                                     .version = 1,
+		                                     .dispatch = old_style_dispatcher,
+		                                     .serial = true };
+	struct dist_server_options options = { .workers = 4 };
+	struct dist_server *server = fixture_server_with(&options, &service);
+	int fds[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		fds[i] = fixture_connect(server);
+	for (uint32_t round = 0; round < 200; round++) {
+		for (uint32_t i = 0; i < 4; i++)
+			fixture_send_call(fds[i],
+			                  &(struct fixture_call){ .xid = round,
+			                                          .prog = 0x20000F02,
+			                                          .vers = 1,
+			                                          .proc = 1,
+			                                          .args = { i + round },
+			                                          .n_args = 1 });
+		for (uint32_t i = 0; i < 4; i++)
+			fixture_expect_success(fds[i], round, 2 * (i + round));
+	}
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	dist_server_stop(server);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_no_more_procedures_run_than_workers),
 	cmocka_unit_test(test_one_worker_never_runs_two_procedures),
@@ -344,6 +404,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_an_overtaken_run_may_lose_its_connection),
 	cmocka_unit_test(test_calls_of_a_serial_service_never_overlap),
 	cmocka_unit_test(test_a_serial_service_runs_inline_too),
+	cmocka_unit_test(test_old_style_dispatchers_are_served_in_turn),
 };
 
 CHECK_MAIN(tests)
