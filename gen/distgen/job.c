@@ -29,9 +29,8 @@ dist_job_output(struct dist_job *job, unsigned output)
 	                         dist_output_suffixes[output]);
 }
 
-/* Where an output will be in the end. */
-static const char *
-job_target(struct dist_job *job, unsigned output)
+const char *
+dist_job_target(struct dist_job *job, unsigned output)
 {
 	return dist_arena_printf(&job->arena, "%s/%s%s", job->directory, job->base,
 	                         dist_output_suffixes[output]);
@@ -80,27 +79,34 @@ job_make_work(struct dist_job *job)
 	return true;
 }
 
-/* What would stop a rename() half-way is looked for before the first. */
+/* What would stop a rename() half-way, looked for before the first. */
 static bool
-job_publish(struct dist_job *job)
+job_targets_are_free(struct dist_job *job)
 {
 	struct stat info;
 
 	for (unsigned i = 0; i < DIST_N_OUTPUTS; i++) {
-		if (stat(job_target(job, i), &info) == 0 && S_ISDIR(info.st_mode)) {
+		if (stat(dist_job_target(job, i), &info) == 0 &&
+		    S_ISDIR(info.st_mode)) {
 			dist_diag_fail(&job->diag, "%s: is a directory",
-			               job_target(job, i));
+			               dist_job_target(job, i));
 			return false;
 		}
 	}
+	return true;
+}
+
+static bool
+job_publish(struct dist_job *job)
+{
 	for (unsigned i = 0; i < DIST_N_OUTPUTS; i++) {
-		if (rename(dist_job_output(job, i), job_target(job, i)) < 0) {
+		if (rename(dist_job_output(job, i), dist_job_target(job, i)) < 0) {
 			dist_diag_fail(&job->diag, "%s: cannot be written: %s",
-			               job_target(job, i), strerror(errno));
+			               dist_job_target(job, i), strerror(errno));
 			return false;
 		}
 		if (job->verbose)
-			puts(job_target(job, i));
+			puts(dist_job_target(job, i));
 	}
 	return true;
 }
@@ -113,7 +119,8 @@ job_generate(struct dist_job *job, struct dist_spec *spec)
 
 	return text && dist_spec_parse(spec, &job->diag, text, length) &&
 	       dist_spec_check(spec, &job->diag) && dist_job_rpcgen(job) &&
-	       dist_job_emit(job, spec) && job_publish(job);
+	       dist_job_emit(job, spec) && job_targets_are_free(job) &&
+	       dist_job_write_depfile(job, spec) && job_publish(job);
 }
 
 bool

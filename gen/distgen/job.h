@@ -8,7 +8,6 @@
 
 #include "diag.h"
 
-#include <limits.h>
 #include <stddef.h>
 
 /* -D and -I together. */
@@ -21,6 +20,7 @@ struct dist_job {
 	size_t n_defines;
 	const char *includes[DIST_JOB_OPTIONS_MAX]; /* directories of -I */
 	size_t n_includes;
+	const char *depfile; /* where to write what was read; NULL: nowhere */
 	bool verbose;
 
 	struct dist_diag diag;
@@ -49,8 +49,9 @@ void dist_job_fini(struct dist_job *job);
 /* A name in the private directory. */
 const char *dist_job_path(struct dist_job *job, const char *name);
 
-/* The same for one of the outputs. */
+/* The same for one of the outputs, and where it will be in the end. */
 const char *dist_job_output(struct dist_job *job, unsigned output);
+const char *dist_job_target(struct dist_job *job, unsigned output);
 
 /* preprocess.c: the source through the preprocessor, read; NULL: failed, told. */
 char *dist_job_preprocess(struct dist_job *job, size_t *ret_length);
@@ -60,5 +61,8 @@ bool dist_job_rpcgen(struct dist_job *job);
 
 /* emit.c: our additions to rpcgen's files, and the fifth. */
 bool dist_job_emit(struct dist_job *job, const struct dist_spec *spec);
+
+/* depfile.c: the rule that says what the outputs depend on, if it is asked for. */
+bool dist_job_write_depfile(struct dist_job *job, const struct dist_spec *spec);
 
 #endif

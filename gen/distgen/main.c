@@ -20,6 +20,7 @@ static const char help[] =
 	"  -o, --output DIR    write into DIR, which exists; the current directory\n"
 	"  -D NAME[=VALUE]     define a macro for the preprocessor\n"
 	"  -I DIR              look for included files in DIR too\n"
+	"      --depfile FILE  write there which files were read, as a rule for make\n"
 	"  -w, --no-warnings   tell errors alone\n"
 	"  -v, --verbose       list the files written\n"
 	"      --help          show this, and end\n"
@@ -29,6 +30,7 @@ static const char help[] =
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
+	{ "depfile", required_argument, NULL, 'd' },
 	{ "no-warnings", no_argument, NULL, 'w' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -62,6 +64,9 @@ option_apply(struct dist_job *job, int option)
 		if (job->n_includes == DIST_JOB_OPTIONS_MAX)
 			return usage_error("too many directories: -I", optarg);
 		job->includes[job->n_includes++] = optarg;
+		return -1;
+	case 'd':
+		job->depfile = optarg;
 		return -1;
 	case 'w':
 		job->diag.no_warnings = true;

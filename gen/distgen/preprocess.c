@@ -7,6 +7,7 @@
 #include "job.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,22 +19,26 @@ preprocessor(void)
 	return access("/lib/cpp", X_OK) == 0 ? "/lib/cpp" : "cpp";
 }
 
-/* The first line with an error in it is the one that says where and what. */
-static void
-tell_messages(struct dist_job *job, const char *messages)
+/*
+ * Tell the preprocessor's own lines that have @severity in them; the lines in between
+ * are pictures of the source. Returns how many there are.
+ */
+static unsigned
+tell_messages(struct dist_job *job, const char *messages, const char *severity,
+              unsigned n_most)
 {
 	size_t length;
 	char *text = dist_file_read(&job->arena, messages, &length), *line,
 	     *rest = text;
+	unsigned n = 0;
 
-	while (rest && (line = strsep(&rest, "\n"))) {
-		if (strstr(line, "error: ")) {
-			fprintf(job->diag.stream, "%s\n", line);
-			job->diag.n_errors++;
-			return;
-		}
+	while (rest && n < n_most && (line = strsep(&rest, "\n"))) {
+		if (!strstr(line, severity))
+			continue;
+		fprintf(job->diag.stream, "%s\n", line);
+		n++;
 	}
-	dist_diag_fail(&job->diag, "%s: the C preprocessor failed", job->source);
+	return n;
 }
 
 /* It is read more than once, so a pipe will not do. */
@@ -53,22 +58,18 @@ source_is_readable(struct dist_job *job)
 	return true;
 }
 
-char *
-dist_job_preprocess(struct dist_job *job, size_t *ret_length)
+/* Its exit status, as dist_command_run() has it. */
+static int
+preprocessor_run(struct dist_job *job, const char *output, const char *messages)
 {
 	const char *argv[2 * DIST_JOB_OPTIONS_MAX + 8];
-	const char *output = dist_job_path(job, "preprocessed");
 	struct dist_command command = {
 		.argv = argv,
 		.output = output,
-		.messages = dist_job_path(job, "messages"),
+		.messages = messages,
 	};
 	size_t n = 0;
-	char *text = NULL;
-	int status;
 
-	if (!source_is_readable(job))
-		return NULL;
 	argv[n++] = preprocessor();
 	argv[n++] = "-C";
 	for (size_t i = 0; i < job->n_defines; i++)
@@ -78,15 +79,49 @@ dist_job_preprocess(struct dist_job *job, size_t *ret_length)
 	argv[n++] = "-DRPC_HDR";
 	argv[n++] = job->source;
 	argv[n] = NULL;
+	return dist_command_run(&command);
+}
 
-	status = dist_command_run(&command);
+/* Tell why there is no output. */
+static void
+preprocessor_failed(struct dist_job *job, int status, const char *messages)
+{
+	unsigned n;
+
+	if (status == DIST_COMMAND_NOT_FOUND) {
+		dist_diag_fail(&job->diag, "no C preprocessor (cpp) found: install it");
+		return;
+	}
+	/* After the first error the others are often its echoes. */
+	n = tell_messages(job, messages, "error: ", 1);
+	job->diag.n_errors += n;
+	if (!n)
+		dist_diag_fail(&job->diag, "%s: the C preprocessor failed",
+		               job->source);
+}
+
+char *
+dist_job_preprocess(struct dist_job *job, size_t *ret_length)
+{
+	const char *output = dist_job_path(job, "preprocessed");
+	const char *messages = dist_job_path(job, "messages");
+	char *text = NULL;
+	int status;
+
+	if (!source_is_readable(job))
+		return NULL;
+	status = preprocessor_run(job, output, messages);
 	if (dist_command_interrupted)
 		return NULL;
-	if (status == DIST_COMMAND_NOT_FOUND)
-		dist_diag_fail(&job->diag, "no C preprocessor (cpp) found: install it");
-	else if (status != 0)
-		tell_messages(job, command.messages);
-	else if (!(text = dist_file_read(&job->arena, output, ret_length)))
+	if (status != 0) {
+		preprocessor_failed(job, status, messages);
+		return NULL;
+	}
+	if (!job->diag.no_warnings)
+		job->diag.n_warnings +=
+			tell_messages(job, messages, "warning: ", UINT_MAX);
+	text = dist_file_read(&job->arena, output, ret_length);
+	if (!text)
 		dist_diag_fail(&job->diag, "%s: %s", output, strerror(errno));
 	return text;
 }

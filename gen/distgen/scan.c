@@ -95,8 +95,7 @@ scan_marker(struct dist_scan *scan)
 	}
 	for (file = ++at; at < end && *at != '"'; at++)
 		;
-	scan->where.file =
-		dist_arena_copy(&scan->spec->arena, file, (size_t)(at - file));
+	scan->where.file = dist_spec_add_file(scan->spec, file, (size_t)(at - file));
 	scan->where.line = line;
 	scan->at = end < scan->end ? end + 1 : end;
 }

@@ -17,6 +17,26 @@ dist_spec_fini(struct dist_spec *spec)
 	spec->definitions = NULL;
 }
 
+const char *
+dist_spec_add_file(struct dist_spec *spec, const char *name, size_t length)
+{
+	struct dist_spec_file *file, **tail;
+
+	for (tail = &spec->files; (file = *tail); tail = &file->next) {
+		if (strlen(file->name) == length &&
+		    memcmp(file->name, name, length) == 0)
+			return file->name;
+	}
+	name = dist_arena_copy(&spec->arena, name, length);
+	/* "<built-in>" and its like are no files. */
+	if (*name == '<')
+		return name;
+	file = dist_arena_alloc(&spec->arena, sizeof(*file));
+	file->name = name;
+	*tail = file;
+	return name;
+}
+
 struct dist_spec_definition *
 dist_spec_find_type(const struct dist_spec *spec, const char *name)
 {

@@ -142,11 +142,18 @@ struct dist_spec_passthrough {
 	const char *text;
 };
 
+/* A file that was read. */
+struct dist_spec_file {
+	struct dist_spec_file *next;
+	const char *name;
+};
+
 struct dist_spec {
 	struct dist_arena arena;
 	const char *file; /* as the user named it */
 	struct dist_spec_definition *definitions;
 	struct dist_spec_passthrough *passthroughs;
+	struct dist_spec_file *files; /* each once, with those that cpp reads itself */
 };
 
 void dist_spec_init(struct dist_spec *spec, const char *file);
@@ -158,6 +165,9 @@ void dist_spec_fini(struct dist_spec *spec);
  * or in terms of itself.
  */
 void dist_spec_resolve(struct dist_spec *spec);
+
+/* The name to keep for a file that the preprocessor names; listed at its first time. */
+const char *dist_spec_add_file(struct dist_spec *spec, const char *name, size_t length);
 
 /* The type that @name stands for: the first one so called. NULL: it is not in this .x.
  */

@@ -112,6 +112,23 @@ def test_passes_macros_and_directories_on(generator, work):
     assert "sum_of_1(numbers" in header
 
 
+def test_tells_make_what_it_read(generator, work):
+    (work / "in put").mkdir()
+    (work / "in put/part.x").write_text("typedef int part;\n")
+    (work / "in put/sum.x").write_text('#include "part.x"\n' + GOOD)
+    (work / "out").mkdir()
+    well(generator.run("-o", "out", "--depfile", "sum.d", "in put/sum.x", cwd=work))
+    targets, _, sources = (work / "sum.d").read_text().partition(":")
+    assert sorted(targets.split()) == [f"out/{name}" for name in outputs("sum")]
+    read = [line.strip(" \\") for line in sources.splitlines()]
+    assert "in\\ put/sum.x" in read and "in\\ put/part.x" in read
+    (work / "Makefile").write_text("all: out/sum.h\n%.h:\n\techo anew\n-include sum.d\n")
+    make = ["make", "-s", "-C", work]
+    assert subprocess.run(make, capture_output=True, text=True).stdout == ""
+    os.utime(work / "in put/part.x", (2**32, 2**32))
+    assert subprocess.run(make, capture_output=True, text=True).stdout == "anew\n"
+
+
 # --- When it writes nothing -----------------------------------------------------------
 
 def test_leaves_all_as_it_was_when_it_fails(generator, work):
@@ -225,6 +242,14 @@ def test_is_silent_about_habits_if_told(generator, work):
     (work / "sum.x").write_text("typedef int numbers<>;\n")
     done = generator.run("sum.x", cwd=work)
     assert (done.returncode, "sum.x:1: warning: " in done.stderr) == (0, True)
+    well(generator.run("-w", "sum.x", cwd=work))
+
+
+def test_preprocessors_warnings_are_told(generator, work):
+    (work / "sum.x").write_text("\n#warning old\n" + GOOD)
+    done = generator.run("sum.x", cwd=work)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [line[:16] for line in done.stderr.splitlines()] == ["sum.x:2:2: warni"]
     well(generator.run("-w", "sum.x", cwd=work))
 
 
