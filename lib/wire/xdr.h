@@ -5,7 +5,8 @@
  * bounds that libtirpc's streams lack: a budget for the memory that decoding may take,
  * and a limit on the stack that recursive types may use. <dist/xdr.h>, which distgen's
  * _xdr.c includes, makes generated code ask for the budget; plain rpcgen code works on
- * these streams too, bounded in depth and in what the record holds.
+ * these streams too, bounded in depth alone: libtirpc's own xdr_array() takes the memory
+ * that a count claims before it looks.
  */
 #ifndef DIST_WIRE_XDR_H
 #define DIST_WIRE_XDR_H

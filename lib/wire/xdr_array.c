@@ -54,7 +54,7 @@ is_among(xdrproc_t xdr, const xdrproc_t *list, size_t n)
 	return false;
 }
 
-static struct array
+static inline struct array
 array_of(u_int size, xdrproc_t xdr)
 {
 	struct array array = { .size = size, .xdr = xdr };
@@ -151,14 +151,32 @@ elements_convert(XDR *xdrs, const struct array *array, char *elements, size_t n)
 static bool
 is_count_allowed(const struct array *array, u_int n, u_int max)
 {
-	return n <= max && (array->size == 0 || n <= UINT_MAX / array->size);
+	return n <= max && (uint64_t)n * array->size <= UINT_MAX;
+}
+
+/* The count and its numbers in one piece: most arrays are short. */
+static bool
+array_encode_run(struct dist_encoder *encoder, const struct array *array,
+                 const char *elements, u_int n)
+{
+	uint8_t *to = dist_encoder_reserve(encoder, 4 + (size_t)n * array->width);
+
+	if (!to)
+		return false;
+	dist_store_be32(to, n);
+	run_swap(array->width, to + 4, elements, n);
+	return true;
 }
 
 static bool
 array_encode(XDR *xdrs, const struct array *array, char *elements, u_int n)
 {
+	struct dist_encoder *encoder = array->width ? dist_encoder_of(xdrs) : NULL;
+
 	if (n > 0 && !elements)
 		return false;
+	if (encoder)
+		return array_encode_run(encoder, array, elements, n);
 	return dist_xdr_put_word(xdrs, n) && elements_convert(xdrs, array, elements, n);
 }
 
@@ -168,7 +186,7 @@ array_decode_ours(struct dist_decoder *decoder, const struct array *array,
 {
 	size_t wire = array->width ? array->width : ELEMENT_WIRE_MIN;
 
-	if (n > dist_decoder_left(decoder) / wire)
+	if ((uint64_t)n * wire > dist_decoder_left(decoder))
 		return false;
 	*elements = dist_xdr_allocate(&decoder->xdr, n * array->size);
 	if (!*elements)

@@ -11,6 +11,9 @@
 #pragma GCC optimize("O3")
 #endif
 
+/* From how many bytes on it pays to ask. */
+#define WIDE_MIN 128
+
 #if defined(__x86_64__)
 #define WIDE_TARGET __attribute__((target("avx2")))
 #define HAVE_WIDE() __builtin_cpu_supports("avx2")
@@ -58,7 +61,7 @@ swap_hypers_wide(uint8_t *restrict to, const uint8_t *restrict from, size_t n)
 void
 dist_swap_words(void *restrict to, const void *restrict from, size_t n)
 {
-	if (HAVE_WIDE())
+	if (4 * n >= WIDE_MIN && HAVE_WIDE())
 		swap_words_wide(to, from, n);
 	else
 		swap_words(to, from, n);
@@ -67,7 +70,7 @@ dist_swap_words(void *restrict to, const void *restrict from, size_t n)
 void
 dist_swap_hypers(void *restrict to, const void *restrict from, size_t n)
 {
-	if (HAVE_WIDE())
+	if (8 * n >= WIDE_MIN && HAVE_WIDE())
 		swap_hypers_wide(to, from, n);
 	else
 		swap_hypers(to, from, n);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -331,6 +333,136 @@ test_memory_follows_the_use(void **state)
 	pair_close(&pair);
 }
 
+/* --- Many threads ---------------------------------------------------------------- */
+
+#define N_APPENDERS   4
+#define N_RECORDS     3000
+#define RECORD_LENGTH 37
+
+/* As a connection has it: the owner's lock, and one writer at a time. */
+struct shared {
+	pthread_mutex_t lock;
+	struct dist_outbuf out;
+	bool writing;
+	struct pair pair;
+};
+
+struct appender {
+	pthread_t thread;
+	struct shared *shared;
+	uint8_t number;
+	unsigned
+		n_released; /* by whoever sends: counted under no lock, one at a time */
+};
+
+/* Writes for all as long as there is something; the caller holds the lock. */
+static void
+write_locked(struct shared *shared)
+{
+	struct pollfd writable = { .fd = shared->pair.ours, .events = POLLOUT };
+	enum dist_sent sent;
+	bool more = true;
+
+	shared->writing = true;
+	while (more) {
+		dist_outbuf_begin(&shared->out);
+		pthread_mutex_unlock(&shared->lock);
+		sent = dist_outbuf_send(&shared->out, shared->pair.ours);
+		if (sent == DIST_SENT_BLOCKED)
+			poll(&writable, 1, -1);
+		pthread_mutex_lock(&shared->lock);
+		more = dist_outbuf_end(&shared->out) && sent != DIST_SENT_BROKEN;
+	}
+	shared->writing = false;
+}
+
+static void *
+append_many(void *arg)
+{
+	struct appender *self = arg;
+	struct shared *shared = self->shared;
+	uint8_t record[RECORD_LENGTH];
+	enum dist_err err;
+
+	memset(record, self->number, sizeof(record));
+	for (int i = 0; i < N_RECORDS; i++) {
+		pthread_mutex_lock(&shared->lock);
+		if (i % 10 == 0)
+			err = dist_outbuf_refer(&shared->out, record, sizeof(record),
+			                        count_release, &self->n_released);
+		else
+			err = dist_outbuf_append(&shared->out, record, sizeof(record));
+		if (!err && !shared->writing)
+			write_locked(shared);
+		pthread_mutex_unlock(&shared->lock);
+		if (err)
+			break;
+	}
+	/* The record lies on this stack: stay until the last reference is sent. */
+	pthread_mutex_lock(&shared->lock);
+	while (dist_outbuf_pending(&shared->out) > 0) {
+		if (!shared->writing)
+			write_locked(shared);
+		pthread_mutex_unlock(&shared->lock);
+		sched_yield();
+		pthread_mutex_lock(&shared->lock);
+	}
+	pthread_mutex_unlock(&shared->lock);
+	return NULL;
+}
+
+/* Each record comes whole, whoever appends and whoever sends. */
+static void
+read_records(const struct pair *pair, unsigned *counts)
+{
+	struct pollfd readable = { .fd = pair->peer, .events = POLLIN };
+	uint8_t record[RECORD_LENGTH];
+	size_t have = 0;
+	ssize_t n;
+
+	for (int i = 0; i < N_APPENDERS * N_RECORDS;) {
+		n = read(pair->peer, record + have, sizeof(record) - have);
+		if (n < 0) {
+			assert_int_equal(poll(&readable, 1, 30000), 1);
+			continue;
+		}
+		have += (size_t)n;
+		if (have < sizeof(record))
+			continue;
+		for (size_t k = 1; k < sizeof(record); k++)
+			assert_int_equal(record[k], record[0]);
+		counts[record[0]]++;
+		have = 0;
+		i++;
+	}
+}
+
+static void
+test_records_of_many_threads_come_whole(void **state)
+{
+	struct shared shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct appender appenders[N_APPENDERS];
+	unsigned counts[256] = { 0 };
+
+	(void)state;
+	shared.pair = pair_open();
+	dist_outbuf_init(&shared.out);
+	for (int i = 0; i < N_APPENDERS; i++) {
+		appenders[i] =
+			(struct appender){ .shared = &shared, .number = (uint8_t)i };
+		pthread_create(&appenders[i].thread, NULL, append_many, &appenders[i]);
+	}
+	read_records(&shared.pair, counts);
+	for (int i = 0; i < N_APPENDERS; i++) {
+		pthread_join(appenders[i].thread, NULL);
+		assert_int_equal(counts[i], N_RECORDS);
+	}
+	dist_outbuf_fini(&shared.out);
+	for (int i = 0; i < N_APPENDERS; i++)
+		assert_int_equal(appenders[i].n_released, N_RECORDS / 10);
+	pair_close(&shared.pair);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_what_is_appended_arrives_in_order),
 	cmocka_unit_test(test_sending_nothing_is_done_at_once),
@@ -340,6 +472,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_full_socket_loses_and_repeats_nothing),
 	cmocka_unit_test(test_more_pieces_than_one_call_takes_leave_in_order),
 	cmocka_unit_test(test_a_lost_peer_is_told),
+	cmocka_unit_test(test_records_of_many_threads_come_whole),
 	cmocka_unit_test(test_memory_follows_the_use),
 };
 
