@@ -57,7 +57,7 @@ server_new(const struct dist_server_options *options)
 	/* Borrowed for the call only. */
 	server->options.name = server->name;
 	server->options.listen = NULL;
-	server->epoll_fd = server->wake_fd = -1;
+	server->epoll_fd = server->wake_fd = server->loop.reserve_fd = -1;
 	return server;
 }
 

@@ -151,6 +151,24 @@ test_stop_at_once_leaves_nothing(void **state)
 	}
 }
 
+static void
+test_a_server_that_cannot_listen_closes_nothing_of_others(void **state)
+{
+	struct dist_server *server = fixture_server(NULL), *second = NULL;
+	struct dist_server_options options = { .workers = 1 };
+	unsigned n_before = check_count_descriptors();
+	char listen[32];
+
+	(void)state;
+	snprintf(listen, sizeof(listen), "127.0.0.1:%u",
+	         dist_server_listeners(server)->port);
+	options.listen = listen;
+	assert_err(dist_server_open(&second, &options), DIST_EADDRINUSE);
+	assert_null(second);
+	assert_int_equal(check_count_descriptors(), n_before);
+	dist_server_stop(server);
+}
+
 /* --- The end of a connection, told ---------------------------------------------- */
 
 struct closed {
@@ -214,6 +232,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_drain_waits_for_deferred_calls_and_gives_up_in_time),
 	cmocka_unit_test(test_a_stop_waits_for_what_runs),
 	cmocka_unit_test(test_stop_at_once_leaves_nothing),
+	cmocka_unit_test(test_a_server_that_cannot_listen_closes_nothing_of_others),
 	cmocka_unit_test(test_a_watched_connection_is_told_of),
 };
 
