@@ -27,6 +27,10 @@ static const char help[] =
 	"                          may be given again\n"
 	"  --attribute NAME=VALUE  shown beside the node; may be given again\n"
 	"  --heartbeat-ms N        time between two heartbeats; 1000\n"
+	"  --max-record-bytes N    the largest call or reply; 134217728, 128 MiB\n"
+	"  --max-connections N     connections at once; 20000\n"
+	"  --spin-us N             poll so long for the next call before sleeping: shorter\n"
+	"                          answers for more CPU time; 0\n"
 	"  --drain-timeout-ms N    how long running calls are waited for at the end; 10000\n"
 	"  --no-rpcbind            ask nothing of rpcbind, and tell it nothing\n"
 	"  --log-level LEVEL       error, warning, notice, info or debug; info\n"
@@ -49,6 +53,9 @@ enum {
 	OPTION_SERIAL,
 	OPTION_ATTRIBUTE,
 	OPTION_HEARTBEAT,
+	OPTION_MAX_RECORD,
+	OPTION_MAX_CONNECTIONS,
+	OPTION_SPIN,
 	OPTION_DRAIN_TIMEOUT,
 	OPTION_NO_RPCBIND,
 	OPTION_LOG_LEVEL,
@@ -67,6 +74,9 @@ static const struct option options[] = {
 	{ "serial", required_argument, NULL, OPTION_SERIAL },
 	{ "attribute", required_argument, NULL, OPTION_ATTRIBUTE },
 	{ "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
+	{ "max-record-bytes", required_argument, NULL, OPTION_MAX_RECORD },
+	{ "max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS },
+	{ "spin-us", required_argument, NULL, OPTION_SPIN },
 	{ "drain-timeout-ms", required_argument, NULL, OPTION_DRAIN_TIMEOUT },
 	{ "no-rpcbind", no_argument, NULL, OPTION_NO_RPCBIND },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
@@ -76,13 +86,27 @@ static const struct option options[] = {
 };
 
 static bool
-set_unsigned(const char *option, const char *text, int64_t max, unsigned *ret)
+set_unsigned(const char *option, const char *text, int64_t min, int64_t max,
+             unsigned *ret)
 {
 	int64_t number;
 
-	if (!program_number(option, text, 1, max, &number))
+	if (!program_number(option, text, min, max, &number))
 		return false;
 	*ret = (unsigned)number;
+	return true;
+}
+
+/* A fragment holds 2^31 - 1 bytes (RFC 5531 section 11); one record of 64 KiB must fit.
+ */
+static bool
+set_max_record(struct dist_node_options *o, const char *text)
+{
+	int64_t number;
+
+	if (!program_number("--max-record-bytes", text, 65536, INT_MAX, &number))
+		return false;
+	o->max_record_bytes = (size_t)number;
 	return true;
 }
 
@@ -107,9 +131,16 @@ set_number(struct dist_node_options *o, int option, const char *value)
 {
 	switch (option) {
 	case OPTION_WORKERS:
-		return set_unsigned("--workers", value, 65536, &o->workers);
+		return set_unsigned("--workers", value, 1, 65536, &o->workers);
 	case OPTION_QUEUE:
-		return set_unsigned("--queue", value, INT_MAX, &o->queue);
+		return set_unsigned("--queue", value, 1, INT_MAX, &o->queue);
+	case OPTION_MAX_RECORD:
+		return set_max_record(o, value);
+	case OPTION_MAX_CONNECTIONS:
+		return set_unsigned("--max-connections", value, 1, INT_MAX,
+		                    &o->max_connections);
+	case OPTION_SPIN:
+		return set_unsigned("--spin-us", value, 0, 1000000, &o->spin_us);
 	case OPTION_HEARTBEAT:
 		return program_number("--heartbeat-ms", value, 1, INT_MAX / 3,
 		                      &o->heartbeat_ms);
@@ -141,6 +172,9 @@ set_option(struct config *config, int option, char *value)
 	case OPTION_WORKERS:
 	case OPTION_QUEUE:
 	case OPTION_HEARTBEAT:
+	case OPTION_MAX_RECORD:
+	case OPTION_MAX_CONNECTIONS:
+	case OPTION_SPIN:
 	case OPTION_DRAIN_TIMEOUT:
 		return set_number(o, option, value);
 	case OPTION_SERIAL:
