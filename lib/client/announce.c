@@ -22,6 +22,7 @@
 
 #define LOOK_MS       5000
 #define QUESTION_MS   2000 /* for one question to rpcbind */
+#define CHANGE_MS     1000 /* for setting or unsetting an entry */
 #define IS_ALIVE_MS   1000 /* for a NULL call to who has the entry */
 #define TAKE_BACK_MS  1000 /* for all of them, at the end */
 #define MAX_ENTRIES   16   /* netids for one program and version */
@@ -104,6 +105,13 @@ patience_of(struct dist_announce *announce, int64_t ms)
 	return (struct dist_patience){ dist_deadline_in_ms(ms), &announce->stopping };
 }
 
+/* For changes: whether they were made must be known, also when we are to stop. */
+static struct dist_patience
+patience_to_the_end(void)
+{
+	return (struct dist_patience){ dist_deadline_in_ms(CHANGE_MS), NULL };
+}
+
 static void
 claim_set_state(struct claim *claim, enum claim_state next, const char *detail)
 {
@@ -165,7 +173,7 @@ entry_is_alive(struct dist_announce *announce, const struct dist_rpcbind_entry *
 static void
 claim_set(struct dist_announce *announce, struct claim *claim)
 {
-	struct dist_patience patience = patience_of(announce, QUESTION_MS);
+	struct dist_patience patience = patience_to_the_end();
 	enum dist_err err = dist_rpcbind_set(announce->path, &claim->entry, patience);
 
 	if (!err)
@@ -179,7 +187,7 @@ static void
 claim_replace(struct dist_announce *announce, struct claim *claim,
               const struct dist_rpcbind_entry *stale)
 {
-	struct dist_patience patience = patience_of(announce, QUESTION_MS);
+	struct dist_patience patience = patience_to_the_end();
 	enum dist_err err = dist_rpcbind_unset(announce->path, stale, patience);
 	char detail[160];
 
@@ -392,7 +400,10 @@ dist_announce_start(struct dist_announce **ret_announce,
 	return DIST_OK;
 }
 
-/* Only an entry that still says our address is ours to unset. */
+/*
+ * Only an entry that says our address is ours to unset. One that we set may be there
+ * although no answer told so in time: the lock says that we tried.
+ */
 static void
 claim_take_back(struct dist_announce *announce, struct claim *claim,
                 struct dist_patience patience)
@@ -400,7 +411,7 @@ claim_take_back(struct dist_announce *announce, struct claim *claim,
 	struct dist_rpcbind_entry entry;
 	bool found;
 
-	if (claim->state != CLAIM_OURS ||
+	if ((claim->state != CLAIM_OURS && claim->lock_fd < 0) ||
 	    !claim_find(announce, claim, patience, &entry, &found) || !found ||
 	    strcmp(entry.uaddr, claim->entry.uaddr))
 		return;
