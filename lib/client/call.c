@@ -218,6 +218,19 @@ dist_call_set_conn(struct dist_call *call, struct dist_conn *conn, uint32_t xid)
 		dist_call_nudge(call);
 }
 
+void
+dist_call_leave_conn(struct dist_call *call)
+{
+	struct dist_conn *conn;
+
+	dist_lock(&call->lock);
+	conn = call->conn;
+	call->conn = NULL;
+	dist_unlock(&call->lock);
+	if (conn)
+		dist_conn_unref(conn);
+}
+
 struct dist_conn *
 dist_call_conn(struct dist_call *call, uint32_t *ret_xid)
 {

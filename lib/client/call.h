@@ -181,8 +181,12 @@ dist_call_over(const struct dist_call *call)
 	return state == DIST_CALL_DONE || state == DIST_CALL_REPLIED;
 }
 
-/* The connection it was last added to. is_on: under that connection's lock. */
+/*
+ * The connection it was last added to; none again once it was taken off to be placed
+ * anew, so that whoever waits for it there does not go on reading in vain.
+ */
 void dist_call_set_conn(struct dist_call *call, struct dist_conn *conn, uint32_t xid);
+void dist_call_leave_conn(struct dist_call *call);
 struct dist_conn *dist_call_conn(struct dist_call *call, uint32_t *ret_xid);
 bool dist_call_is_on(struct dist_call *call, const struct dist_conn *conn);
 

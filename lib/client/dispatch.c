@@ -165,6 +165,7 @@ dist_dispatch_not_run(struct dist_call *call, enum dist_err err, const char *why
 		call_give_up(call, err, "the cluster was closed");
 		return;
 	}
+	dist_call_leave_conn(call);
 	call_keep_failure(call, err, NULL, why);
 	dist_dispatch_place(call);
 }
@@ -185,10 +186,12 @@ dist_dispatch_lost(struct dist_call *call, enum dist_err err, const char *why)
 	else
 		snprintf(text, sizeof(text), "%s; the call may have run", why);
 	call_keep_failure(call, err, NULL, text);
-	if (call->idempotent && call->n_lost < call->max_tries)
+	if (call->idempotent && call->n_lost < call->max_tries) {
+		dist_call_leave_conn(call);
 		dist_dispatch_place(call);
-	else
+	} else {
 		call_give_up(call, err, text);
+	}
 }
 
 /* --- Replies that are no success ----------------------------------------------------- */
@@ -229,6 +232,7 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 	if (rpc_err.re_status == RPC_PROGUNAVAIL ||
 	    rpc_err.re_status == RPC_PROGVERSMISMATCH) {
 		dist_peer_set_lacking(peer, call->prog, call->vers);
+		dist_call_leave_conn(call);
 		dist_dispatch_place(call);
 		return;
 	}
