@@ -391,8 +391,8 @@ static void
 conn_take_calls_locked(struct dist_conn *conn, struct dist_list *sent,
                        struct dist_list *unsent) DIST_REQUIRES(&conn->lock)
 {
-	/* What a writer has in hand may have left: it counts as sent. */
-	uint64_t left = conn->out.accepted + (conn->writing ? conn->out.batch_bytes : 0);
+	/* All that a writer has in hand may have left: only the writer knows, later. */
+	uint64_t left = conn->writing ? conn->in_hand : conn->out.accepted;
 	struct dist_call *call;
 	uint32_t position = 0;
 

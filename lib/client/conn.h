@@ -78,6 +78,7 @@ struct dist_conn {
 	/* The writer. */
 	struct dist_outbuf out;
 	bool writing; /* somebody holds the role */
+	uint64_t in_hand; /* where in the stream ends what the writer took to send */
 	bool blocked; /* the socket is full: the loop has the role */
 
 	/* The reader. */

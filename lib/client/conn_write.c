@@ -19,6 +19,7 @@ dist_conn_flush_locked(struct dist_conn *conn)
 		return true;
 	conn->writing = true;
 	while (more && sent == DIST_SENT_ALL && conn->state == DIST_CONN_READY) {
+		conn->in_hand = conn->out.appended;
 		dist_outbuf_begin(&conn->out);
 		dist_unlock(&conn->lock);
 		sent = dist_outbuf_send(&conn->out, conn->source.fd);
