@@ -384,6 +384,16 @@ dist_call_settle(struct dist_call *call)
 	call_decode_claimed(call, call->reply_results, call->reply_length);
 }
 
+void
+dist_call_settle_fully(struct dist_call *call)
+{
+	unsigned seen;
+
+	dist_call_settle(call);
+	while (((seen = atomic_load(&call->word)) & DIST_CALL_STATE) != DIST_CALL_DONE)
+		dist_call_sleep(call, seen, DIST_NEVER);
+}
+
 /* --- Sleeping on it ------------------------------------------------------------------ */
 
 bool

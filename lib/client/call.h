@@ -172,6 +172,13 @@ dist_call_state(const struct dist_call *call)
 	                              DIST_CALL_STATE);
 }
 
+/* Nobody has ended it, nor is about to. */
+static inline bool
+dist_call_pending(const struct dist_call *call)
+{
+	return dist_call_state(call) == DIST_CALL_PENDING;
+}
+
 /* A wait would not block: it has ended, or its reply is here. */
 static inline bool
 dist_call_over(const struct dist_call *call)
@@ -210,8 +217,11 @@ void dist_call_decode(struct dist_call *call, const uint8_t *results, size_t len
 void dist_call_replied(struct dist_call *call, void *memory, const uint8_t *results,
                        size_t length);
 
-/* If its reply waits to be decoded, do so. */
+/* If its reply waits to be decoded, do so; another thread may be at it already. */
 void dist_call_settle(struct dist_call *call);
+
+/* Settle a call that is over, or about to be, and sleep until it is DONE. */
+void dist_call_settle_fully(struct dist_call *call);
 
 /*
  * Sleep until it is over, it was nudged since @seen (a value of its word), or

@@ -194,8 +194,8 @@ dist_conn_pass_reader_locked(struct dist_conn *conn)
 		struct dist_parked *parked =
 			DIST_CONTAINER_OF(link, struct dist_parked, link);
 
-		if (dist_call_over(parked->call))
-			continue; /* it is about to leave */
+		if (!dist_call_pending(parked->call))
+			continue; /* it is about to leave, or will be woken to */
 		parked->granted = true;
 		conn->reader_role = DIST_READER_CALLER;
 		conn->holder_call = parked->call;
@@ -273,15 +273,16 @@ conn_spin(struct dist_conn *conn, struct dist_call *call)
 
 /*
  * With the role held: read for all until @call is over or went elsewhere (its answer was
- * that it did not run here), the connection is, or the time.
+ * that it did not run here), the connection is, or the time. When another thread writes
+ * its outcome, this one must not poll: nothing more will come for the call.
  */
 static void
 conn_read_until(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
 {
-	while (!dist_call_over(call) && dist_call_is_on(call, conn)) {
+	while (dist_call_pending(call) && dist_call_is_on(call, conn)) {
 		if (conn->peer->spin_us && conn_spin(conn, call))
 			continue;
-		if (dist_call_over(call) || !conn_poll(conn, deadline_ns))
+		if (!dist_call_pending(call) || !conn_poll(conn, deadline_ns))
 			return;
 		if (conn_receive(conn, call) == RECEIVED_END)
 			return;
@@ -299,7 +300,7 @@ conn_park_locked(struct dist_conn *conn, struct dist_call *call, int64_t deadlin
 	unsigned seen = atomic_load(&call->word);
 
 	dist_list_init(&self.link);
-	if ((seen & DIST_CALL_STATE) == DIST_CALL_DONE)
+	if ((seen & DIST_CALL_STATE) != DIST_CALL_PENDING)
 		return false;
 	dist_list_append(&conn->parked, &self.link);
 	dist_unlock(&conn->lock);
@@ -317,7 +318,7 @@ dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_
 	dist_thread_will_block();
 	dist_lock(&conn->lock);
 	alive = dist_conn_flush_locked(conn);
-	while (alive && !dist_call_over(call) && conn->state != DIST_CONN_CLOSED &&
+	while (alive && dist_call_pending(call) && conn->state != DIST_CONN_CLOSED &&
 	       dist_call_is_on(call, conn) && !dist_deadline_passed(deadline_ns)) {
 		if (!mine && conn->state == DIST_CONN_READY &&
 		    (conn->reader_role == DIST_READER_NONE ||

@@ -169,7 +169,7 @@ dist_queue_take(struct dist_queue *queue, int64_t timeout_ms)
 	if (!link)
 		return NULL;
 	call = DIST_CONTAINER_OF(link, struct dist_call, queue_link);
-	dist_call_settle(call);
+	dist_call_settle_fully(call);
 	return dist_waiter_of(call);
 }
 

@@ -237,7 +237,7 @@ callback_run(struct dist_call *call)
 	dist_waiter_fn *fn;
 	bool freed;
 
-	dist_call_settle(call);
+	dist_call_settle_fully(call);
 	dist_lock(&call->lock);
 	fn = call->then_fn;
 	freed = call->freed;

@@ -40,18 +40,15 @@ dist_call_end(struct dist_call *call, enum dist_err err)
 		return;
 	}
 	/* Somebody is writing the outcome at this moment. */
-	for (;;) {
-		unsigned seen = atomic_load(&call->word);
-
-		if ((seen & DIST_CALL_STATE) == DIST_CALL_DONE)
-			return;
-		dist_call_sleep(call, seen, DIST_NEVER);
-	}
+	dist_call_settle_fully(call);
 }
 
 /* --- Waiting ------------------------------------------------------------------------- */
 
-/* Once round: on its connection if it is on one, else until it is placed. */
+/*
+ * Once round: on its connection if it is on one, else until it is placed; while another
+ * thread writes its outcome, until it has, which no connection would tell.
+ */
 static void
 call_wait_round(struct dist_call *call, int64_t deadline_ns)
 {
@@ -60,14 +57,15 @@ call_wait_round(struct dist_call *call, int64_t deadline_ns)
 	struct dist_conn *conn = dist_call_conn(call, &xid);
 	bool open = false;
 
-	if (conn) {
+	if (conn && (seen & DIST_CALL_STATE) == DIST_CALL_PENDING) {
 		dist_lock(&conn->lock);
 		open = conn->state != DIST_CONN_CLOSED;
 		dist_unlock(&conn->lock);
 		if (open)
 			dist_conn_wait(conn, call, deadline_ns);
-		dist_conn_unref(conn);
 	}
+	if (conn)
+		dist_conn_unref(conn);
 	if (!open && !dist_call_over(call)) {
 		dist_thread_will_block();
 		dist_call_sleep(call, seen, deadline_ns);
@@ -84,14 +82,15 @@ dist_call_wait(struct dist_call *call, int64_t deadline_ns)
 		return true;
 	/* A thread that ended here would take a role with it. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	while (!dist_call_over(call) && !dist_deadline_passed(until_ns))
-		call_wait_round(call, until_ns);
-	if (!dist_call_over(call) && dist_deadline_passed(call->deadline_ns))
-		dist_call_end(call, DIST_EDEADLINE);
 	dist_call_settle(call);
+	while (dist_call_state(call) != DIST_CALL_DONE && !dist_deadline_passed(until_ns)) {
+		call_wait_round(call, until_ns);
+		dist_call_settle(call);
+	}
+	if (dist_call_state(call) != DIST_CALL_DONE &&
+	    dist_deadline_passed(call->deadline_ns))
+		dist_call_end(call, DIST_EDEADLINE);
 	pthread_setcancelstate(cancel_state, NULL);
-	if (dist_call_state(call) == DIST_CALL_DECODING && deadline_ns == DIST_NEVER)
-		dist_call_end(call, DIST_ECANCELED); /* waits for the other thread */
 	return dist_call_state(call) == DIST_CALL_DONE;
 }
 
