@@ -79,7 +79,7 @@ queue_signal_fd_locked(struct dist_queue *queue) DIST_REQUIRES(&queue->lock)
 void
 dist_queue_push(struct dist_queue *queue, struct dist_call *call)
 {
-	bool wake;
+	bool wake, last;
 
 	dist_lock(&queue->lock);
 	dist_list_remove(&call->queue_link);
@@ -89,11 +89,13 @@ dist_queue_push(struct dist_queue *queue, struct dist_call *call)
 	if (queue->n_finished == 1)
 		queue_signal_fd_locked(queue);
 	wake = queue->n_sleepers > 0;
+	last = queue->n_pending == 0;
 	if (wake)
 		atomic_fetch_add(&queue->pushed, 1);
 	dist_unlock(&queue->lock);
+	/* After the last one, those who get nothing are to see that nothing is left. */
 	if (wake)
-		dist_futex_wake(&queue->pushed, 1);
+		dist_futex_wake(&queue->pushed, last ? INT_MAX : 1);
 	queue_unref(queue);
 }
 
