@@ -290,11 +290,15 @@ call_announce(struct dist_call *call, unsigned word, enum dist_call_state next)
 		dist_observers_tell(call);
 }
 
-/* A timer that was set holds a reference. */
+/*
+ * A timer that was set holds a reference. The one for the next try is left to run: the
+ * thread that places the call may be setting it at this moment.
+ */
 static void
-call_cancel_timer(struct dist_call *call, struct dist_timer *timer)
+call_cancel_deadline(struct dist_call *call)
 {
-	if (timer->run && dist_loop_timer_cancel(dist_runtime_loop(call->runtime), timer))
+	if (call->deadline_timer.run &&
+	    dist_loop_timer_cancel(dist_runtime_loop(call->runtime), &call->deadline_timer))
 		dist_call_unref(call);
 }
 
@@ -308,8 +312,7 @@ dist_call_finish(struct dist_call *call, enum dist_err err, const char *text)
 			call->rpc_err.re_status = dist_error_to_clnt_stat(err);
 	}
 	call->peer = dist_call_current_peer(call);
-	call_cancel_timer(call, &call->deadline_timer);
-	call_cancel_timer(call, &call->retry_timer);
+	call_cancel_deadline(call);
 	if (call->admitted)
 		atomic_fetch_sub(&call->route->in_flight, 1);
 	call_announce(call, atomic_load_explicit(&call->word, memory_order_relaxed),

@@ -189,8 +189,9 @@ clnt_go_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
 	if (call->deadline_ns != DIST_NEVER) {
 		dist_timer_init(&call->deadline_timer, call_on_deadline);
 		dist_call_ref(call); /* the timer's */
-		dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->deadline_timer,
-		                    call->deadline_ns);
+		if (!dist_loop_timer_set(dist_runtime_loop(call->runtime),
+		                         &call->deadline_timer, call->deadline_ns))
+			dist_call_unref(call);
 	}
 	dist_dispatch_start(dist_call_ref(call));
 	if (call_did_not_start(call)) {

@@ -72,8 +72,10 @@ call_retry_later(struct dist_call *call)
 	call->n_busy++;
 	dist_call_forget_tried(call);
 	dist_timer_init(&call->retry_timer, call_on_retry);
-	dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->retry_timer,
-	                    dist_clock_ns() + pause_ns);
+	/* A loop that has stopped means that its peers are closed: then this ends it. */
+	if (!dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->retry_timer,
+	                         dist_clock_ns() + pause_ns))
+		dist_dispatch_place(call);
 }
 
 /* No peer is left to try. */

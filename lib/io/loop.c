@@ -38,6 +38,7 @@ struct dist_loop {
 	struct dist_mutex lock; /* guards all below */
 	struct dist_list tasks, soon;
 	bool stopping;
+	bool stopped;         /* nothing runs any more */
 	bool awake;           /* it will look at tasks, soon and timers before it sleeps */
 	int64_t sleeps_until; /* when it wakes by itself */
 	unsigned idle_ticks;  /* TICKS_IDLE: not ticking */
@@ -107,6 +108,9 @@ dist_loop_stop(struct dist_loop *loop)
 	dist_unlock(&loop->lock);
 	loop_wake(loop);
 	pthread_join(loop->thread, NULL);
+	dist_lock(&loop->lock);
+	loop->stopped = true;
+	dist_unlock(&loop->lock);
 	loop_run_timers(loop, DIST_NEVER);
 }
 
@@ -218,12 +222,16 @@ wheel_remove_locked(struct dist_loop *loop, struct dist_timer *timer)
 	loop->n_timers--;
 }
 
-void
+bool
 dist_loop_timer_set(struct dist_loop *loop, struct dist_timer *timer, int64_t at_ns)
 {
 	bool wake;
 
 	dist_lock(&loop->lock);
+	if (loop->stopped) {
+		dist_unlock(&loop->lock);
+		return false;
+	}
 	if (!dist_list_empty(&timer->link))
 		wheel_remove_locked(loop, timer);
 	/* What is due already goes into the slot that is looked at next. */
@@ -238,6 +246,7 @@ dist_loop_timer_set(struct dist_loop *loop, struct dist_timer *timer, int64_t at
 	dist_unlock(&loop->lock);
 	if (wake)
 		loop_wake(loop);
+	return true;
 }
 
 bool
@@ -364,7 +373,9 @@ loop_plan_sleep(struct dist_loop *loop, int64_t *ret_sleep_ns)
 	bool busy, stop;
 
 	dist_lock(&loop->lock);
-	busy = !dist_list_empty(&loop->tasks);
+	/* What is due soon can wait, but not for a next round that will not come. */
+	busy = !dist_list_empty(&loop->tasks) ||
+	       (loop->stopping && !dist_list_empty(&loop->soon));
 	stop = loop->stopping && !busy;
 	until = wheel_next_locked(loop, now_ns);
 	if (loop->idle_ticks < TICKS_IDLE) {

@@ -80,8 +80,9 @@ void dist_loop_post_soon(struct dist_loop *loop, struct dist_task *task);
 
 void dist_timer_init(struct dist_timer *timer, void (*run)(struct dist_timer *timer));
 
-/* Set, or set anew, to run at @at_ns. Any thread. */
-void dist_loop_timer_set(struct dist_loop *loop, struct dist_timer *timer, int64_t at_ns);
+/* Set, or set anew, to run at @at_ns. Any thread. False: the loop was stopped, it will not
+ * run. */
+bool dist_loop_timer_set(struct dist_loop *loop, struct dist_timer *timer, int64_t at_ns);
 
 /* True: it was set and will not run. False: it was not, or it runs or has run. */
 bool dist_loop_timer_cancel(struct dist_loop *loop, struct dist_timer *timer);
