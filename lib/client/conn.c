@@ -346,6 +346,10 @@ dist_conn_add(struct dist_conn *conn, struct dist_call *call)
 	/* Cancelled while it was placed: whoever did so looked here before it was there. */
 	if (dist_call_state(call) != DIST_CALL_PENDING &&
 	    dist_calltab_abandon(&conn->calls, xid, call)) {
+		/* Its record is in the output: it leaves, and what takes it back. */
+		if (conn->peer->with_meta)
+			dist_cancel_queue_locked(conn, xid);
+		dist_conn_post_service_locked(conn);
 		dist_unlock(&conn->lock);
 		return dist_error_set_plain(DIST_ECANCELED);
 	}
@@ -419,6 +423,8 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 	}
 	was_connecting = conn->state == DIST_CONN_CONNECTING;
 	conn->state = DIST_CONN_CLOSED;
+	/* The runtime's threads are needed until the calls in hand here have ended. */
+	dist_runtime_count_conn(conn->runtime, 1);
 	conn_take_calls_locked(conn, &sent, &unsent);
 	DIST_LIST_EACH (parked, next, &conn->parked, link)
 		dist_call_nudge(parked->call);
@@ -449,6 +455,7 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 		dist_dispatch_not_run(DIST_CONTAINER_OF(link, struct dist_call, place_link),
 		                      err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
 	}
+	dist_runtime_count_conn(conn->runtime, -1);
 }
 
 void

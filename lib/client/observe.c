@@ -67,8 +67,9 @@ dist_observers_tell(struct dist_call *call)
 	call->then_due = call->then_due || has_callback;
 	dist_unlock(&call->lock);
 
-	if (has_callback)
-		dist_runtime_post_callback(call->runtime, call);
+	/* Ended beside the cluster's own end, by a thread of the caller's: told by it too. */
+	if (has_callback && !dist_runtime_post_callback(call->runtime, call))
+		dist_runtime_run_callback(call);
 	if (queue)
 		dist_queue_push(queue, call);
 }

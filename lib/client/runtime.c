@@ -34,6 +34,7 @@ struct dist_runtime {
 	struct dist_list callbacks; /* struct dist_call.link */
 	unsigned n_conns;
 	bool stopping;
+	bool callbacks_over; /* the callback thread has ended */
 };
 
 static atomic_uint fork_generation;
@@ -215,14 +216,20 @@ dist_runtime_give_call(struct dist_runtime *runtime, struct dist_call *call)
 
 /* --- Callbacks ----------------------------------------------------------------------- */
 
-void
+bool
 dist_runtime_post_callback(struct dist_runtime *runtime, struct dist_call *call)
 {
-	dist_call_ref(call);
+	bool open;
+
 	dist_lock(&runtime->lock);
-	dist_list_append(&runtime->callbacks, &call->link);
-	pthread_cond_broadcast(&runtime->changed);
+	open = !runtime->callbacks_over;
+	if (open) {
+		dist_call_ref(call);
+		dist_list_append(&runtime->callbacks, &call->link);
+		pthread_cond_broadcast(&runtime->changed);
+	}
 	dist_unlock(&runtime->lock);
+	return open;
 }
 
 struct dist_call *
@@ -231,9 +238,10 @@ dist_runtime_callback_call(void)
 	return callback_call;
 }
 
-static void
-callback_run(struct dist_call *call)
+void
+dist_runtime_run_callback(struct dist_call *call)
 {
+	struct dist_call *outer = callback_call;
 	dist_waiter_fn *fn;
 	bool freed;
 
@@ -244,8 +252,7 @@ callback_run(struct dist_call *call)
 	dist_unlock(&call->lock);
 	callback_call = call;
 	fn(freed ? NULL : dist_waiter_of(call), call->then_arg);
-	callback_call = NULL;
-	dist_call_unref(call);
+	callback_call = outer;
 }
 
 static void *
@@ -253,14 +260,18 @@ callbacks_main(void *arg)
 {
 	struct dist_runtime *runtime = arg;
 	struct dist_list *link;
+	struct dist_call *call;
 
 	for (;;) {
 		dist_lock(&runtime->lock);
 		while (!(link = dist_list_pop(&runtime->callbacks)) && !runtime->stopping)
 			pthread_cond_wait(&runtime->changed, &runtime->lock.mutex);
+		runtime->callbacks_over = !link;
 		dist_unlock(&runtime->lock);
 		if (!link)
 			return NULL;
-		callback_run(DIST_CONTAINER_OF(link, struct dist_call, link));
+		call = DIST_CONTAINER_OF(link, struct dist_call, link);
+		dist_runtime_run_callback(call);
+		dist_call_unref(call);
 	}
 }

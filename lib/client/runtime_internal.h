@@ -24,13 +24,19 @@ bool dist_runtime_forked(const struct dist_runtime *runtime);
 struct dist_call *dist_runtime_take_call(struct dist_runtime *runtime);
 void dist_runtime_give_call(struct dist_runtime *runtime, struct dist_call *call);
 
-/* Have the call's callback run on the callback thread; takes a reference meanwhile. */
-void dist_runtime_post_callback(struct dist_runtime *runtime, struct dist_call *call);
+/*
+ * Have the call's callback run on the callback thread; takes a reference meanwhile. False:
+ * that thread has ended, and nothing was done.
+ */
+bool dist_runtime_post_callback(struct dist_runtime *runtime, struct dist_call *call);
+/* The same here and now, for the end of a call that nobody else would tell. */
+void dist_runtime_run_callback(struct dist_call *call);
 
 /* The call whose callback this thread runs now; NULL. */
 struct dist_call *dist_runtime_callback_call(void);
 
-/* Connections with a descriptor: dist_runtime_stop() waits until there are none. */
+/* Connections with a descriptor, and those that end calls as they close:
+ * dist_runtime_stop() waits until there are none. */
 void dist_runtime_count_conn(struct dist_runtime *runtime, int change);
 
 #endif

@@ -153,8 +153,9 @@ dist_waiter_then(struct dist_waiter *waiter, dist_waiter_fn *fn, void *arg)
 	over = !dist_observe_locked(call);
 	call->then_due = over;
 	dist_unlock(&call->lock);
-	if (over)
-		dist_runtime_post_callback(call->runtime, call);
+	if (over && !dist_runtime_post_callback(call->runtime, call))
+		return dist_error_set(DIST_ECLOSED, "the cluster was closed: no thread is "
+		                                    "left to run a callback");
 	return DIST_OK;
 }
 

@@ -121,7 +121,8 @@ DIST_PUBLIC void dist_waiter_cancel(struct dist_waiter *waiter);
  * Have @fn called once, when the call has ended (at once if it has), on a callback
  * thread of the cluster that does no I/O. It may start, make and wait for other calls,
  * and may free its waiter; when the waiter was freed before, @waiter is NULL. One
- * callback a waiter: DIST_EINVAL for a second, or for NULL (@fn is never called then).
+ * callback a waiter: DIST_EINVAL for a second, or for NULL; DIST_ECLOSED when its cluster
+ * was closed before (@fn is never called then).
  */
 typedef void dist_waiter_fn(struct dist_waiter *waiter, void *arg);
 DIST_PUBLIC enum dist_err dist_waiter_then(struct dist_waiter *waiter, dist_waiter_fn *fn,
