@@ -29,16 +29,30 @@ call_keep_failure(struct dist_call *call, enum dist_err err, const struct rpc_er
 	call->last_text = strdup(text);
 }
 
+/* The last try did not run, but an earlier one may have: that is what must be said. */
+static void
+call_finish_lost(struct dist_call *call)
+{
+	char text[DIST_ERROR_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "lost on %u node(s) before, the call may have run; then %s",
+	         call->n_lost, call->last_text ? call->last_text : "no other was left");
+	dist_call_finish(call, DIST_ECONNRESET, text);
+}
+
 /* End it with what was kept, or with @err and @text when it was never tried. */
 static void
 call_give_up(struct dist_call *call, enum dist_err err, const char *text)
 {
 	if (dist_call_claim(call)) {
-		if (call->last_err && err != DIST_ECLOSED && err != DIST_EDEADLINE) {
+		if (err == DIST_ECLOSED || err == DIST_EDEADLINE || !call->last_err) {
+			dist_call_finish(call, err, text);
+		} else if (call->n_lost && call->last_err != DIST_ECONNRESET &&
+		           call->last_err != DIST_ERPC) {
+			call_finish_lost(call);
+		} else {
 			call->rpc_err = call->last_rpc_err;
 			dist_call_finish(call, call->last_err, call->last_text);
-		} else {
-			dist_call_finish(call, err, text);
 		}
 	}
 	dist_call_unref(call);
