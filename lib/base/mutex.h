@@ -86,10 +86,11 @@ static inline void
 dist_unlock(struct dist_mutex *lock) DIST_TSA(release_capability(*lock))
 	DIST_TSA(no_thread_safety_analysis)
 {
-	pthread_mutex_unlock(&lock->mutex);
+	/* First: once it is unlocked, another thread may free what it is in. */
 #ifndef NDEBUG
 	dist_mutex_held &= ~(1u << lock->rank);
 #endif
+	pthread_mutex_unlock(&lock->mutex);
 }
 
 #endif

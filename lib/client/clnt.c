@@ -54,7 +54,7 @@ call_on_deadline(struct dist_timer *timer)
 {
 	struct dist_call *call = DIST_CONTAINER_OF(timer, struct dist_call, deadline_timer);
 
-	dist_call_end(call, DIST_EDEADLINE);
+	dist_call_end_now(call, DIST_EDEADLINE);
 	dist_call_unref(call);
 }
 
@@ -273,7 +273,9 @@ clnt_control_ours(CLIENT *clnt, u_int request, void *info)
 	case CLSET_TIMEOUT:
 		if (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000)
 			return FALSE;
-		timeout_ms = (int64_t)time->tv_sec * 1000 + (time->tv_usec + 999) / 1000;
+		/* What does not fit is never, as in dist_deadline_in_ms(). */
+		timeout_ms = DIST_MIN((int64_t)time->tv_sec, INT64_MAX / 1000 - 1) * 1000 +
+		             (time->tv_usec + 999) / 1000;
 		atomic_store(&self->timeout_ms, timeout_ms);
 		return TRUE;
 	case CLGET_TIMEOUT:

@@ -396,6 +396,7 @@ dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t 
 	if (dist_runtime_forked(cluster->route.runtime))
 		return dist_error_set_plain(DIST_EFORKED);
 	dist_thread_will_block();
+	dist_route_ref(&cluster->route); /* closing it ends this wait */
 	dist_lock(&cluster->lock);
 	while ((n = count_live_locked(cluster, (uint32_t)prog, (uint32_t)vers)) < n_nodes &&
 	       !cluster->closed && cluster_wait_locked(cluster, deadline_ns))
@@ -407,6 +408,7 @@ dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t 
 		                     "%u of %u nodes serve program %#x version %u", n,
 		                     n_nodes, (unsigned)prog, (unsigned)vers);
 	dist_unlock(&cluster->lock);
+	dist_route_unref(&cluster->route);
 	return err;
 }
 

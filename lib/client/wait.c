@@ -23,23 +23,28 @@ call_end_text(struct dist_call *call, enum dist_err err, char *text, size_t size
 }
 
 void
-dist_call_end(struct dist_call *call, enum dist_err err)
+dist_call_end_now(struct dist_call *call, enum dist_err err)
 {
 	char text[DIST_ERROR_TEXT_MAX];
 	struct dist_conn *conn;
 	uint32_t xid;
 
-	if (dist_call_claim(call)) {
-		call_end_text(call, err, text, sizeof(text));
-		dist_call_finish(call, err, text);
-		conn = dist_call_conn(call, &xid);
-		if (conn) {
-			dist_conn_abandon(conn, xid, call);
-			dist_conn_unref(conn);
-		}
+	if (!dist_call_claim(call))
 		return;
+	call_end_text(call, err, text, sizeof(text));
+	dist_call_finish(call, err, text);
+	conn = dist_call_conn(call, &xid);
+	if (conn) {
+		dist_conn_abandon(conn, xid, call);
+		dist_conn_unref(conn);
 	}
-	/* Somebody is writing the outcome at this moment. */
+}
+
+void
+dist_call_end(struct dist_call *call, enum dist_err err)
+{
+	dist_call_end_now(call, err);
+	/* Somebody else may be writing the outcome at this moment. */
 	dist_call_settle_fully(call);
 }
 

@@ -16,6 +16,9 @@ bool dist_call_wait(struct dist_call *call, int64_t deadline_ns);
  */
 void dist_call_end(struct dist_call *call, enum dist_err err);
 
+/* The same without waiting for another thread that is ending it: for the loop. */
+void dist_call_end_now(struct dist_call *call, enum dist_err err);
+
 /* Of a call that is DONE: leave its error and text for the thread; returns the error. */
 enum dist_err dist_call_outcome(const struct dist_call *call);
 
