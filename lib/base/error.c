@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static __thread enum dist_err last_err;
-static __thread char last_text[DIST_ERROR_TEXT_MAX];
+/* The user's, and the one aside. */
+static __thread enum dist_err last_errs[2];
+static __thread char last_texts[2][DIST_ERROR_TEXT_MAX];
+static __thread bool is_aside;
 
 static const struct {
 	const char *name;
@@ -35,13 +37,13 @@ dist_error_string(enum dist_err err)
 const char *
 dist_error_text(void)
 {
-	return last_text;
+	return last_texts[is_aside];
 }
 
 enum dist_err
 dist_error_last(void)
 {
-	return last_err;
+	return last_errs[is_aside];
 }
 
 static void
@@ -51,8 +53,8 @@ error_set_va(enum dist_err err, const char *format, va_list args)
 
 	/* By way of a copy: the last text may be among the arguments. */
 	vsnprintf(text, sizeof(text), format, args);
-	memcpy(last_text, text, sizeof(last_text));
-	last_err = err;
+	memcpy(last_texts[is_aside], text, sizeof(text));
+	last_errs[is_aside] = err;
 }
 
 enum dist_err
@@ -76,8 +78,8 @@ dist_error_set_errno(enum dist_err err, int saved_errno, const char *format, ...
 	va_start(args, format);
 	error_set_va(err, format, args);
 	va_end(args);
-	length = strlen(last_text);
-	snprintf(last_text + length, sizeof(last_text) - length, ": %s",
+	length = strlen(last_texts[is_aside]);
+	snprintf(last_texts[is_aside] + length, DIST_ERROR_TEXT_MAX - length, ": %s",
 	         strerror_r(saved_errno, reason, sizeof(reason)));
 	return err;
 }
@@ -86,6 +88,15 @@ enum dist_err
 dist_error_set_plain(enum dist_err err)
 {
 	return dist_error_set(err, "%s", dist_error_string(err));
+}
+
+bool
+dist_error_aside(bool aside)
+{
+	bool before = is_aside;
+
+	is_aside = aside;
+	return before;
 }
 
 enum clnt_stat

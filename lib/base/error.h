@@ -3,6 +3,7 @@
 #define DIST_BASE_ERROR_H
 
 #include <dist/error.h>
+#include <stdbool.h>
 
 /* The longest sentence kept, with its NUL; longer ones are cut. */
 #define DIST_ERROR_TEXT_MAX 512
@@ -20,5 +21,12 @@ enum dist_err dist_error_set_errno(enum dist_err err, int saved_errno,
 
 /* The general sentence alone. */
 enum dist_err dist_error_set_plain(enum dist_err err);
+
+/*
+ * From now on this thread's errors are kept aside (true), or where its user sees them
+ * (false); returns what was so before. A thread that does work of others meanwhile leaves
+ * alone what its user last was told.
+ */
+bool dist_error_aside(bool aside);
 
 #endif

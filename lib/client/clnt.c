@@ -17,6 +17,7 @@
 #include "base/options.h"
 #include "client/call.h"
 #include "client/dispatch.h"
+#include "client/inside.h"
 #include "client/last.h"
 #include "client/peer_internal.h"
 #include "client/route.h"
@@ -138,6 +139,7 @@ clnt_sync_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
                xdrproc_t xdr_result, void *result, struct timeval timeout)
 {
 	struct dist_clnt *self = (struct dist_clnt *)clnt;
+	struct dist_inside before;
 	struct dist_call *call;
 	enum clnt_stat stat;
 
@@ -146,9 +148,11 @@ clnt_sync_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
 	if (!call)
 		return clnt_start_failed(self);
 	call->synchronous = true;
+	before = dist_inside_enter();
 	dist_dispatch_start(dist_call_ref(call));
 	if (!dist_call_wait(call, DIST_NEVER))
 		dist_call_end(call, DIST_EDEADLINE);
+	dist_inside_leave(before);
 	dist_call_outcome(call);
 	dist_last_set(self->id, &call->rpc_err, call->peer);
 	stat = call->rpc_err.re_status;
@@ -180,12 +184,14 @@ clnt_go_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
              xdrproc_t xdr_result, void *result, struct timeval timeout)
 {
 	struct dist_clnt *self = clnt_of_go(clnt);
+	struct dist_inside before;
 	struct dist_call *call;
 
 	(void)timeout;
 	call = clnt_make_call(self, proc, xdr_args, args, xdr_result, result);
 	if (!call)
 		return dist_error_to_clnt_stat(dist_error_last());
+	before = dist_inside_enter();
 	if (call->deadline_ns != DIST_NEVER) {
 		dist_timer_init(&call->deadline_timer, call_on_deadline);
 		dist_call_ref(call); /* the timer's */
@@ -194,6 +200,7 @@ clnt_go_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
 			dist_call_unref(call);
 	}
 	dist_dispatch_start(dist_call_ref(call));
+	dist_inside_leave(before);
 	if (call_did_not_start(call)) {
 		enum clnt_stat stat = call->rpc_err.re_status;
 

@@ -13,6 +13,7 @@
 #include "client/call.h"
 #include "client/clnt.h"
 #include "client/dispatch.h"
+#include "client/inside.h"
 #include "client/runtime_internal.h"
 #include "io/resolve.h"
 
@@ -390,17 +391,20 @@ dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t 
                         unsigned n_nodes, int64_t timeout_ms)
 {
 	int64_t deadline_ns = dist_deadline_in_ms(timeout_ms);
+	struct dist_inside before;
 	enum dist_err err = DIST_OK;
 	unsigned n;
 
 	if (dist_runtime_forked(cluster->route.runtime))
 		return dist_error_set_plain(DIST_EFORKED);
 	dist_thread_will_block();
+	before = dist_inside_enter();
 	dist_route_ref(&cluster->route); /* closing it ends this wait */
 	dist_lock(&cluster->lock);
 	while ((n = count_live_locked(cluster, (uint32_t)prog, (uint32_t)vers)) < n_nodes &&
 	       !cluster->closed && cluster_wait_locked(cluster, deadline_ns))
 		;
+	dist_inside_leave(before);
 	if (cluster->closed)
 		err = dist_error_set_plain(DIST_ECLOSED);
 	else if (n < n_nodes)

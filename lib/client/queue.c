@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/futex.h"
 #include "client/call.h"
+#include "client/inside.h"
 #include "client/observe.h"
 #include "client/runtime_internal.h"
 #include "client/wait.h"
@@ -79,6 +80,7 @@ queue_signal_fd_locked(struct dist_queue *queue) DIST_REQUIRES(&queue->lock)
 void
 dist_queue_push(struct dist_queue *queue, struct dist_call *call)
 {
+	struct dist_inside before = dist_inside_enter(); /* write() can be cancelled */
 	bool wake, last;
 
 	dist_lock(&queue->lock);
@@ -97,6 +99,7 @@ dist_queue_push(struct dist_queue *queue, struct dist_call *call)
 	if (wake)
 		dist_futex_wake(&queue->pushed, last ? INT_MAX : 1);
 	queue_unref(queue);
+	dist_inside_leave(before);
 }
 
 enum dist_err
@@ -152,8 +155,9 @@ struct dist_waiter *
 dist_queue_take(struct dist_queue *queue, int64_t timeout_ms)
 {
 	int64_t deadline_ns = timeout_ms == 0 ? 0 : dist_deadline_in_ms(timeout_ms);
+	struct dist_inside before = dist_inside_enter();
+	struct dist_call *call = NULL;
 	struct dist_list *link;
-	struct dist_call *call;
 
 	dist_lock(&queue->lock);
 	while (!(link = dist_list_pop(&queue->finished)) && queue->n_pending) {
@@ -168,10 +172,11 @@ dist_queue_take(struct dist_queue *queue, int64_t timeout_ms)
 			queue_signal_fd_locked(queue);
 	}
 	dist_unlock(&queue->lock);
-	if (!link)
-		return NULL;
-	call = DIST_CONTAINER_OF(link, struct dist_call, queue_link);
-	dist_call_settle_fully(call);
+	if (link) {
+		call = DIST_CONTAINER_OF(link, struct dist_call, queue_link);
+		dist_call_settle_fully(call);
+	}
+	dist_inside_leave(before);
 	return dist_waiter_of(call);
 }
 
@@ -189,6 +194,7 @@ dist_queue_length(struct dist_queue *queue)
 int
 dist_queue_fd(struct dist_queue *queue)
 {
+	struct dist_inside before = dist_inside_enter();
 	uint64_t one = 1;
 
 	dist_lock(&queue->lock);
@@ -197,6 +203,7 @@ dist_queue_fd(struct dist_queue *queue)
 		one = 0; /* an eventfd of ours takes a first write */
 	queue->fd_asked = true;
 	dist_unlock(&queue->lock);
+	dist_inside_leave(before);
 	return queue->fd;
 }
 

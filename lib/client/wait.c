@@ -1,12 +1,12 @@
 #include "client/wait.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "base/blocking.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/conn.h"
+#include "client/inside.h"
 #include "client/peer_internal.h"
 
 /* --- Ending early -------------------------------------------------------------------- */
@@ -43,9 +43,12 @@ dist_call_end_now(struct dist_call *call, enum dist_err err)
 void
 dist_call_end(struct dist_call *call, enum dist_err err)
 {
+	struct dist_inside before = dist_inside_enter();
+
 	dist_call_end_now(call, err);
 	/* Somebody else may be writing the outcome at this moment. */
 	dist_call_settle_fully(call);
+	dist_inside_leave(before);
 }
 
 /* --- Waiting ------------------------------------------------------------------------- */
@@ -81,12 +84,11 @@ bool
 dist_call_wait(struct dist_call *call, int64_t deadline_ns)
 {
 	int64_t until_ns = DIST_MIN(deadline_ns, call->deadline_ns);
-	int cancel_state;
+	struct dist_inside before;
 
 	if (dist_call_state(call) == DIST_CALL_DONE)
 		return true;
-	/* A thread that ended here would take a role with it. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	before = dist_inside_enter();
 	dist_call_settle(call);
 	while (dist_call_state(call) != DIST_CALL_DONE && !dist_deadline_passed(until_ns)) {
 		call_wait_round(call, until_ns);
@@ -95,7 +97,7 @@ dist_call_wait(struct dist_call *call, int64_t deadline_ns)
 	if (dist_call_state(call) != DIST_CALL_DONE &&
 	    dist_deadline_passed(call->deadline_ns))
 		dist_call_end(call, DIST_EDEADLINE);
-	pthread_setcancelstate(cancel_state, NULL);
+	dist_inside_leave(before);
 	return dist_call_state(call) == DIST_CALL_DONE;
 }
 

@@ -8,6 +8,7 @@
 #include "base/futex.h"
 #include "client/call.h"
 #include "client/conn.h"
+#include "client/inside.h"
 #include "client/observe.h"
 #include "client/peer_internal.h"
 #include "client/runtime_internal.h"
@@ -199,6 +200,7 @@ static void
 gate_wait(struct dist_waiter *const *waiters, struct dist_gate_link *links,
           size_t n_waiters, int64_t deadline_ns)
 {
+	struct dist_inside before = dist_inside_enter();
 	struct dist_gate gate;
 
 	atomic_init(&gate.open, 0);
@@ -222,6 +224,7 @@ gate_wait(struct dist_waiter *const *waiters, struct dist_gate_link *links,
 		if (waiters[i])
 			dist_gate_leave(&links[i], dist_call_of(waiters[i]));
 	}
+	dist_inside_leave(before);
 }
 
 enum dist_err
@@ -233,8 +236,11 @@ dist_wait_any(struct dist_waiter *const *waiters, size_t n_waiters, int64_t time
 	size_t n_real = 0, index = 0;
 	bool found;
 
-	for (size_t i = 0; i < n_waiters; i++)
-		n_real += waiter_check(waiters[i]) == DIST_OK;
+	for (size_t i = 0; i < n_waiters; i++) {
+		if (waiters[i] && waiter_check(waiters[i]) != DIST_OK)
+			return dist_error_last();
+		n_real += waiters[i] != NULL;
+	}
 	if (n_real == 0)
 		return dist_error_set(DIST_EINVAL, "no call to wait for");
 	found = find_over(waiters, n_waiters, &index);
