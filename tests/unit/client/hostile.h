@@ -1,0 +1,37 @@
+/*
+ * A server that behaves as badly as a network allows: one thread that answers PROBE_ADD
+ * and PROBE_MAKE late, out of order, twice, with xids that nobody asked for, in pieces,
+ * as busy, or with an error, and ends connections at any byte.
+ */
+#ifndef CLIENT_HOSTILE_H
+#define CLIENT_HOSTILE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum hostile_manner {
+	HOSTILE_RANDOM,
+	HOSTILE_BUSY,       /* refuses every call unrun */
+	HOSTILE_BUSY_FIRST, /* and this one every other call, the first one first */
+};
+
+/* Ids of calls that are counted: the first argument of PROBE_ADD. */
+#define HOSTILE_IDS (1u << 22)
+
+struct hostile;
+
+/* Started on a port of its own. @seed of its moods. Given: hostile_stop() it. */
+struct hostile *hostile_start(enum hostile_manner manner, uint64_t seed);
+void hostile_stop(struct hostile *hostile);
+unsigned hostile_port(const struct hostile *hostile);
+
+/* How often any of them ran the call @id, and forgetting all of that. */
+unsigned hostile_runs(uint32_t id);
+void hostile_forget_runs(void);
+
+/* A number below @n. */
+uint32_t hostile_random(uint64_t *seed, uint32_t n);
+
+#endif

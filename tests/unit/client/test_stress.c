@@ -1,0 +1,802 @@
+/*
+ * Many threads on few connections do what callers do, at random: synchronous calls,
+ * waiters that are waited for, cancelled, freed at once, waited for by two threads, given
+ * to queues and callbacks, with deadlines of a millisecond and with none. Nothing may be
+ * stuck, nothing answered twice or with another's result, no call run twice that must not
+ * be, and no call be said not to have run that did.
+ *
+ * DIST_STRESS_SECONDS makes each test longer; DIST_STRESS_SEED repeats a run's choices.
+ */
+#include "server/fixture.h"
+
+#include <dist/waiter.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "client/hostile.h"
+#include "client/peer.h"
+#include "client/peer_internal.h"
+#include "idl/node.h"
+
+#define N_CALLERS 6
+#define BATCH_MAX 12
+#define DEFAULT_SECONDS 1
+#define STUCK_NS (20000 * DIST_NS_PER_MS)
+#define POISON 0x5ca1ab1e
+#define LARGE 100000 /* bytes: the waiting thread decodes what is larger than 64 KiB */
+
+enum flavor {
+	PLAIN,
+	HASTY,      /* a deadline of one millisecond */
+	IDEMPOTENT,
+	N_FLAVORS,
+};
+
+struct stage {
+	CLIENT *clients[N_FLAVORS];
+	bool loses; /* the servers lose calls and refuse them */
+	atomic_bool over;
+	_Atomic uint32_t next_id;
+	atomic_uint n_callbacks_due, n_callbacks_run;
+	atomic_uchar *said_not_run; /* by id */
+	atomic_uchar *idempotent;
+};
+
+/* One call. */
+struct job {
+	enum flavor flavor;
+	bool large;
+	uint32_t id, size;
+	int sum;
+	probe_bytes bytes;
+	struct dist_waiter *waiter;
+	atomic_uint n_callbacks;
+};
+
+struct caller {
+	struct stage *stage;
+	pthread_t thread, partner;
+	uint64_t seed;
+	const char *_Atomic doing;
+	atomic_uint n_done;
+	/* The second thread that waits for the same call. */
+	sem_t asked, answered;
+	struct dist_waiter *shared;
+	enum dist_err shared_err;
+};
+
+#define CHECK(condition, ...) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+			fprintf(stderr, __VA_ARGS__); \
+			fprintf(stderr, "\n"); \
+			abort(); \
+		} \
+	} while (0)
+
+/* --- One call ------------------------------------------------------------------------ */
+
+static void
+job_init(struct caller *caller, struct job *job)
+{
+	*job = (struct job){ .sum = POISON };
+	job->flavor = hostile_random(&caller->seed, N_FLAVORS);
+	job->large = hostile_random(&caller->seed, 12) == 0;
+	job->size = LARGE + 4 * hostile_random(&caller->seed, 1000);
+	job->id = atomic_fetch_add(&caller->stage->next_id, 1) % HOSTILE_IDS;
+	if (job->flavor == IDEMPOTENT)
+		atomic_store(&caller->stage->idempotent[job->id], 1);
+}
+
+static void
+job_start(struct caller *caller, struct job *job)
+{
+	CLIENT *clnt = caller->stage->clients[job->flavor];
+
+	if (job->large)
+		job->waiter = dist_go(clnt, probe_make_1, job->size, &job->bytes);
+	else
+		job->waiter = dist_go(clnt, probe_add_1, (int)job->id, 5, &job->sum);
+}
+
+static void
+job_check_result(const struct job *job)
+{
+	if (job->large)
+		CHECK(job->bytes.probe_bytes_len == (job->size & ~3u) &&
+		              job->bytes.probe_bytes_val[0] ==
+		                      job->bytes.probe_bytes_val[job->size - 4],
+		      "%u bytes, not %u", job->bytes.probe_bytes_len, job->size);
+	else
+		CHECK(job->sum == (int)job->id + 5, "%d for %u + 5", job->sum, job->id);
+}
+
+/* What a wait, or a synchronous call, may say. */
+static void
+job_check(struct stage *stage, const struct job *job, enum dist_err err)
+{
+	switch (err) {
+	case DIST_OK:
+		job_check_result(job);
+		return;
+	case DIST_EBUSY:
+	case DIST_ENONODE:
+	case DIST_ECONNECT:
+		if (!job->large)
+			atomic_store(&stage->said_not_run[job->id], 1);
+		CHECK(stage->loses, "refused: %s", dist_error_text());
+		break;
+	case DIST_EDEADLINE:
+		CHECK(job->flavor == HASTY, "a deadline that was not asked for");
+		break;
+	case DIST_ECANCELED:
+		break;
+	default:
+		CHECK(stage->loses && (err == DIST_ECONNRESET || err == DIST_ERPC),
+		      "%s: %s", dist_error_name(err), dist_error_text());
+	}
+	CHECK(job->large ? !job->bytes.probe_bytes_val : job->sum == (int)POISON,
+	      "a result although the call failed with %s", dist_error_name(err));
+}
+
+/* The waiter is freed: nobody writes any more. */
+static void
+job_end(struct stage *stage, struct job *job)
+{
+	enum dist_err err = dist_error_last();
+
+	if (!job->waiter)
+		job_check(stage, job, err);
+	dist_waiter_free(job->waiter);
+	free(job->bytes.probe_bytes_val);
+}
+
+/* --- What callers do ----------------------------------------------------------------- */
+
+static void
+do_synchronous(struct caller *caller)
+{
+	CLIENT *clnt;
+	struct job job;
+	enum clnt_stat stat;
+
+	job_init(caller, &job);
+	clnt = caller->stage->clients[job.flavor];
+	dist_error_set(DIST_EADDRESS, "untouched");
+	if (job.large)
+		stat = probe_make_1(job.size, &job.bytes, clnt);
+	else
+		stat = probe_add_1((int)job.id, 5, &job.sum, clnt);
+	CHECK(stat != RPC_SUCCESS || strcmp(dist_error_text(), "untouched") == 0,
+	      "a success left \"%s\"", dist_error_text());
+	job_check(caller->stage, &job, stat == RPC_SUCCESS ? DIST_OK : dist_error_last());
+	free(job.bytes.probe_bytes_val);
+}
+
+static void
+do_wait(struct caller *caller)
+{
+	struct job job;
+
+	job_init(caller, &job);
+	job_start(caller, &job);
+	if (job.waiter)
+		job_check(caller->stage, &job, dist_waiter_wait(job.waiter, DIST_FOREVER));
+	job_end(caller->stage, &job);
+}
+
+static void
+do_cancel(struct caller *caller)
+{
+	struct job job;
+	enum dist_err err;
+
+	job_init(caller, &job);
+	job_start(caller, &job);
+	if (job.waiter && hostile_random(&caller->seed, 2)) {
+		err = dist_waiter_wait(job.waiter, hostile_random(&caller->seed, 3));
+		if (err == DIST_ETIMEDOUT) {
+			dist_waiter_cancel(job.waiter);
+			CHECK(dist_waiter_done(job.waiter), "cancelled and not done");
+			err = dist_waiter_wait(job.waiter, 0);
+		}
+		job_check(caller->stage, &job, err);
+	}
+	job_end(caller->stage, &job);
+}
+
+static void
+do_two_wait(struct caller *caller)
+{
+	struct job job;
+	enum dist_err err;
+
+	job_init(caller, &job);
+	job_start(caller, &job);
+	if (job.waiter) {
+		caller->shared = job.waiter;
+		sem_post(&caller->asked);
+		err = dist_waiter_wait(job.waiter, DIST_FOREVER);
+		sem_wait(&caller->answered);
+		CHECK(caller->shared_err == err, "two answers: %s and %s",
+		      dist_error_name(err), dist_error_name(caller->shared_err));
+		job_check(caller->stage, &job, err);
+	}
+	job_end(caller->stage, &job);
+}
+
+static void *
+partner_main(void *arg)
+{
+	struct caller *caller = arg;
+
+	for (;;) {
+		sem_wait(&caller->asked);
+		if (!caller->shared)
+			return NULL;
+		caller->shared_err = dist_waiter_wait(caller->shared, 60000);
+		sem_post(&caller->answered);
+	}
+}
+
+static void
+do_any_and_all(struct caller *caller)
+{
+	uint32_t n = 1 + hostile_random(&caller->seed, BATCH_MAX), n_started = 0;
+	struct dist_waiter *waiters[BATCH_MAX + 1];
+	struct job jobs[BATCH_MAX];
+	size_t index = BATCH_MAX;
+	enum dist_err err;
+
+	for (uint32_t i = 0; i < n; i++) {
+		job_init(caller, &jobs[i]);
+		job_start(caller, &jobs[i]);
+		n_started += jobs[i].waiter != NULL;
+		waiters[i] = jobs[i].waiter;
+		if (!jobs[i].waiter)
+			job_check(caller->stage, &jobs[i], dist_error_last());
+	}
+	waiters[n] = waiters[0]; /* twice the same does no harm */
+	err = dist_wait_any(waiters, n + 1, hostile_random(&caller->seed, 2) ? -1 : 2,
+	                    &index);
+	CHECK(n_started || err == DIST_EINVAL, "any of none");
+	if (n_started && err != DIST_ETIMEDOUT)
+		job_check(caller->stage, &jobs[index % n], err);
+	if (n_started == n)
+		err = dist_wait_all(waiters, n, DIST_FOREVER);
+	CHECK(n_started < n || err != DIST_ETIMEDOUT, "a wait for good that ended");
+	for (uint32_t i = 0; i < n; i++) {
+		if (jobs[i].waiter && n_started == n)
+			job_check(caller->stage, &jobs[i], dist_waiter_wait(waiters[i], 0));
+		dist_waiter_free(jobs[i].waiter);
+		free(jobs[i].bytes.probe_bytes_val);
+	}
+}
+
+/* Started with a callback, which frees what its caller did not. */
+struct told {
+	struct stage *stage;
+	struct job job;
+	bool freed;
+};
+
+static void
+on_done(struct dist_waiter *waiter, void *arg)
+{
+	struct told *told = arg;
+
+	CHECK(atomic_fetch_add(&told->job.n_callbacks, 1) == 0, "called back twice");
+	CHECK(!waiter || dist_waiter_status(waiter) != RPC_INPROGRESS,
+	      "called back before the end");
+	if (waiter && dist_waiter_status(waiter) == RPC_SUCCESS)
+		job_check_result(&told->job);
+	if (!told->freed) {
+		CHECK(dist_waiter_wait(waiter, 0) == DIST_EDEADLK, "waited for itself");
+		dist_waiter_free(waiter);
+	}
+	atomic_fetch_add(&told->stage->n_callbacks_run, 1);
+	free(told->job.bytes.probe_bytes_val);
+	free(told);
+}
+
+static void
+do_callback(struct caller *caller)
+{
+	struct told *told = malloc(sizeof(*told));
+	struct dist_waiter *waiter;
+	bool frees = hostile_random(&caller->seed, 2);
+
+	told->stage = caller->stage;
+	told->freed = frees;
+	job_init(caller, &told->job);
+	job_start(caller, &told->job);
+	waiter = told->job.waiter;
+	if (!waiter) {
+		free(told);
+		return;
+	}
+	atomic_fetch_add(&caller->stage->n_callbacks_due, 1);
+	assert_ok(dist_waiter_then(waiter, on_done, told));
+	if (frees)
+		dist_waiter_free(waiter);
+}
+
+static void
+do_queue(struct caller *caller)
+{
+	uint32_t n = 1 + hostile_random(&caller->seed, BATCH_MAX), n_queued = 0;
+	struct job jobs[BATCH_MAX];
+	struct dist_waiter *waiter;
+	struct dist_queue *queue;
+	bool leaves = hostile_random(&caller->seed, 4) == 0;
+
+	assert_ok(dist_queue_new(&queue));
+	if (hostile_random(&caller->seed, 2))
+		assert_true(dist_queue_fd(queue) >= 0);
+	for (uint32_t i = 0; i < n; i++) {
+		job_init(caller, &jobs[i]);
+		job_start(caller, &jobs[i]);
+		if (!jobs[i].waiter)
+			continue;
+		assert_ok(dist_queue_add(queue, jobs[i].waiter, &jobs[i]));
+		n_queued++;
+	}
+	while (!leaves && (waiter = dist_queue_take(queue, DIST_FOREVER))) {
+		struct job *job = dist_waiter_tag(waiter);
+
+		job_check(caller->stage, job, dist_waiter_wait(waiter, 0));
+		dist_waiter_free(waiter);
+		n_queued--;
+	}
+	CHECK(leaves || n_queued == 0, "%u left in an empty queue", n_queued);
+	dist_queue_free(queue);
+	for (uint32_t i = 0; i < n; i++)
+		free(jobs[i].bytes.probe_bytes_val);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct caller *caller);
+} deeds[] = {
+	{ "a synchronous call", do_synchronous }, { "a wait", do_wait },
+	{ "a cancel", do_cancel },                { "two waits for one call", do_two_wait },
+	{ "any and all", do_any_and_all },        { "a callback", do_callback },
+	{ "a queue", do_queue },
+};
+
+#define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
+
+static void *
+caller_main(void *arg)
+{
+	struct caller *caller = arg;
+
+	while (!atomic_load(&caller->stage->over)) {
+		uint32_t deed = hostile_random(&caller->seed, N_DEEDS);
+
+		atomic_store(&caller->doing, deeds[deed].name);
+		deeds[deed].run(caller);
+		atomic_fetch_add(&caller->n_done, 1);
+	}
+	atomic_store(&caller->doing, "nothing");
+	caller->shared = NULL;
+	sem_post(&caller->asked);
+	pthread_join(caller->partner, NULL);
+	return NULL;
+}
+
+/* --- The whole ----------------------------------------------------------------------- */
+
+static void
+pause_ms(int64_t ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* Fail with what each does when one of them does the same for too long. */
+static void
+watch(struct caller *callers, int64_t until_ns)
+{
+	unsigned seen[N_CALLERS] = { 0 };
+	int64_t moved_ns[N_CALLERS];
+	bool busy = true;
+
+	for (unsigned i = 0; i < N_CALLERS; i++)
+		moved_ns[i] = dist_clock_ns();
+	while (busy) {
+		int64_t now_ns = dist_clock_ns();
+
+		busy = now_ns < until_ns;
+		if (!busy)
+			atomic_store(&callers[0].stage->over, true);
+		for (unsigned i = 0; i < N_CALLERS; i++) {
+			const char *doing = atomic_load(&callers[i].doing);
+
+			if (seen[i] != atomic_load(&callers[i].n_done))
+				moved_ns[i] = now_ns;
+			seen[i] = atomic_load(&callers[i].n_done);
+			busy = busy || strcmp(doing, "nothing") != 0;
+			CHECK(strcmp(doing, "nothing") == 0 ||
+			              now_ns - moved_ns[i] < STUCK_NS,
+			      "caller %u is stuck in %s after %u", i, doing, seen[i]);
+		}
+		pause_ms(5);
+	}
+}
+
+static uint64_t
+choose_seed(void)
+{
+	const char *given = getenv("DIST_STRESS_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)dist_clock_ns();
+
+	fprintf(stderr, "# DIST_STRESS_SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+static int64_t
+stress_ns(void)
+{
+	const char *given = getenv("DIST_STRESS_SECONDS");
+
+	return (given ? atoi(given) : DEFAULT_SECONDS) * 1000 * DIST_NS_PER_MS;
+}
+
+static bool
+callbacks_are_over(void *arg)
+{
+	struct stage *stage = arg;
+
+	return atomic_load(&stage->n_callbacks_run) == atomic_load(&stage->n_callbacks_due);
+}
+
+static void
+stage_init(struct stage *stage)
+{
+	*stage = (struct stage){ 0 };
+	stage->said_not_run = calloc(HOSTILE_IDS, 1);
+	stage->idempotent = calloc(HOSTILE_IDS, 1);
+}
+
+static void
+stage_fini(struct stage *stage)
+{
+	for (unsigned i = 0; i < N_FLAVORS; i++)
+		clnt_destroy(stage->clients[i]);
+	free((void *)stage->said_not_run);
+	free((void *)stage->idempotent);
+}
+
+static void
+stage_play(struct stage *stage, uint64_t seed)
+{
+	struct caller callers[N_CALLERS] = { { 0 } };
+	unsigned n_done = 0;
+
+	for (unsigned i = 0; i < N_CALLERS; i++) {
+		struct caller *caller = &callers[i];
+
+		caller->stage = stage;
+		caller->seed = (seed + i) * 0x9e3779b97f4a7c15u | 1;
+		caller->doing = "starting";
+		sem_init(&caller->asked, 0, 0);
+		sem_init(&caller->answered, 0, 0);
+		pthread_create(&caller->partner, NULL, partner_main, caller);
+		pthread_create(&caller->thread, NULL, caller_main, caller);
+	}
+	watch(callers, dist_clock_ns() + stress_ns());
+	for (unsigned i = 0; i < N_CALLERS; i++) {
+		pthread_join(callers[i].thread, NULL);
+		sem_destroy(&callers[i].asked);
+		sem_destroy(&callers[i].answered);
+		n_done += atomic_load(&callers[i].n_done);
+	}
+	fprintf(stderr, "# %u deeds, %u calls\n", n_done, atomic_load(&stage->next_id));
+	fixture_until(callbacks_are_over, stage);
+}
+
+static unsigned
+count_threads(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(directory))
+		n++;
+	closedir(directory);
+	return n;
+}
+
+static bool
+threads_are_gone(void *arg)
+{
+	return count_threads() <= *(unsigned *)arg;
+}
+
+/* --- The tests ----------------------------------------------------------------------- */
+
+static bool
+peer_is_idle(void *arg)
+{
+	return atomic_load(&((struct dist_peer *)arg)->in_flight) == 0;
+}
+
+static const struct dist_call_options flavors[N_FLAVORS] = {
+	[PLAIN] = { 0 },
+	[HASTY] = { .timeout_ms = 1 },
+	[IDEMPOTENT] = { .idempotent = true },
+};
+
+/* @features: with DIST_FEATURE_META the server is told of calls that are given up. */
+static void
+play_with_a_server(unsigned features, unsigned spin_us)
+{
+	struct dist_server_options server_options = { .workers = 3, .queue = 100000 };
+	struct dist_server *server = fixture_server(&server_options);
+	struct dist_peer_options options = { .features = features, .spin_us = spin_us };
+	struct dist_sockaddr address = dist_server_listeners(server)->address;
+	struct dist_runtime *runtime;
+	struct dist_peer *peer;
+	struct stage stage;
+
+	stage_init(&stage);
+	assert_ok(dist_runtime_start(&runtime, "stress"));
+	assert_ok(dist_peer_open(&peer, runtime, &address, &options));
+	for (unsigned i = 0; i < N_FLAVORS; i++)
+		stage.clients[i] = dist_peer_client(peer, PROBE_PROG, 1, &flavors[i]);
+	stage_play(&stage, choose_seed());
+	fixture_until(peer_is_idle, peer);
+	stage_fini(&stage);
+	dist_peer_close(peer);
+	dist_runtime_stop(runtime);
+	dist_server_stop(server);
+}
+
+static void
+test_nothing_is_stuck_on_one_connection(void **state)
+{
+	unsigned n_threads = count_threads();
+
+	(void)state;
+	play_with_a_server(0, 0);
+	play_with_a_server(DIST_FEATURE_META, 0);
+	play_with_a_server(0, 20);
+	fixture_until(threads_are_gone, &n_threads);
+}
+
+static enum dist_err
+add_in_flight(const struct dist_node_info *info, void *arg)
+{
+	*(unsigned *)arg += info->in_flight;
+	return DIST_OK;
+}
+
+static bool
+cluster_is_idle(void *arg)
+{
+	unsigned n = 0;
+
+	assert_ok(dist_cluster_each_node(arg, add_in_flight, &n));
+	return n == 0;
+}
+
+static struct dist_cluster *
+open_cluster(struct hostile *const *servers, unsigned n)
+{
+	struct dist_cluster_options options = { 0 };
+	struct dist_cluster *cluster;
+	char list[256] = "";
+
+	for (unsigned i = 0; i < n; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list),
+		         "%s127.0.0.1:%u", i ? "," : "", hostile_port(servers[i]));
+	options.servers = list;
+	assert_ok(dist_cluster_open(&cluster, NULL, &options));
+	return cluster;
+}
+
+static void
+check_runs(const struct stage *stage)
+{
+	for (uint32_t id = 0; id < HOSTILE_IDS; id++) {
+		unsigned n = hostile_runs(id);
+
+		CHECK(n <= 1 || stage->idempotent[id], "call %u ran %u times", id, n);
+		CHECK(n <= 3, "idempotent call %u ran %u times", id, n);
+		CHECK(n == 0 || !stage->said_not_run[id],
+		      "call %u ran, and its caller was told that it did not", id);
+	}
+}
+
+static void
+test_nothing_is_lost_or_run_twice_among_hostile_servers(void **state)
+{
+	uint64_t seed = choose_seed();
+	unsigned n_threads = count_threads();
+	struct hostile *servers[3];
+	struct dist_cluster *cluster;
+	struct stage stage;
+
+	(void)state;
+	hostile_forget_runs();
+	stage_init(&stage);
+	stage.loses = true;
+	for (unsigned i = 0; i < 3; i++)
+		servers[i] = hostile_start(HOSTILE_RANDOM, seed + 100 + i);
+	cluster = open_cluster(servers, 3);
+	for (unsigned i = 0; i < N_FLAVORS; i++)
+		stage.clients[i] =
+			dist_client_create_with(cluster, PROBE_PROG, 1, &flavors[i]);
+	stage_play(&stage, seed);
+	fixture_until(cluster_is_idle, cluster);
+	dist_cluster_close(cluster);
+	for (unsigned i = 0; i < 3; i++)
+		hostile_stop(servers[i]);
+	check_runs(&stage);
+	stage_fini(&stage);
+	fixture_until(threads_are_gone, &n_threads);
+}
+
+/*
+ * A call that all refuse as busy is placed anew by a timer; its caller must not go on
+ * reading from the server that refused it last.
+ */
+static void
+test_a_call_refused_by_all_is_awaited_where_it_goes_next(void **state)
+{
+	struct hostile *servers[2] = { hostile_start(HOSTILE_BUSY_FIRST, 1),
+		                       hostile_start(HOSTILE_BUSY, 2) };
+	struct dist_cluster *cluster = open_cluster(servers, 2);
+	struct dist_call_options options = { .timeout_ms = 20000 };
+	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
+	int64_t started_ns = dist_clock_ns();
+	int sum;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		sum = 0;
+		assert_int_equal(probe_add_1(i, 1, &sum, clnt), RPC_SUCCESS);
+		assert_int_equal(sum, i + 1);
+	}
+	assert_true(dist_clock_ns() - started_ns < 15000 * DIST_NS_PER_MS);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+	hostile_stop(servers[0]);
+	hostile_stop(servers[1]);
+}
+
+static void *
+close_cluster(void *arg)
+{
+	dist_cluster_close(arg);
+	return NULL;
+}
+
+static void *
+call_until_closed(void *arg)
+{
+	CLIENT *clnt = arg;
+	int sum;
+
+	do {
+		if (probe_add_1(1, 2, &sum, clnt) != RPC_SUCCESS)
+			continue;
+		dist_waiter_free(dist_go(clnt, probe_add_1, 3, 4, &sum));
+	} while (dist_error_last() != DIST_ECLOSED);
+	return NULL;
+}
+
+static void
+test_a_cluster_closes_under_its_callers(void **state)
+{
+	uint64_t seed = choose_seed();
+	struct hostile *servers[2] = { hostile_start(HOSTILE_RANDOM, seed),
+		                       hostile_start(HOSTILE_BUSY_FIRST, seed) };
+
+	(void)state;
+	for (int round = 0; round < 30; round++) {
+		struct dist_cluster *cluster = open_cluster(servers, 2);
+		CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+		pthread_t threads[4], closer;
+
+		for (int i = 0; i < 4; i++)
+			pthread_create(&threads[i], NULL, call_until_closed, clnt);
+		pause_ms(hostile_random(&seed, 8));
+		pthread_create(&closer, NULL, close_cluster, cluster);
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		pthread_join(closer, NULL);
+		clnt_destroy(clnt);
+	}
+	hostile_stop(servers[0]);
+	hostile_stop(servers[1]);
+}
+
+static void
+never_called(struct dist_waiter *waiter, void *arg)
+{
+	(void)waiter, (void)arg;
+	CHECK(false, "a callback that was refused ran");
+}
+
+static void
+test_a_callback_after_the_close_is_refused(void **state)
+{
+	struct hostile *server = hostile_start(HOSTILE_BUSY_FIRST, 1);
+	struct dist_cluster *cluster = open_cluster(&server, 1);
+	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct dist_waiter *waiter;
+	int sum = 0;
+
+	(void)state;
+	waiter = dist_go(clnt, probe_add_1, 1, 2, &sum);
+	assert_non_null(waiter);
+	dist_cluster_close(cluster);
+	assert_err(dist_waiter_then(waiter, never_called, NULL), DIST_ECLOSED);
+	dist_waiter_free(waiter);
+	clnt_destroy(clnt);
+	hostile_stop(server);
+}
+
+static void *
+take_all(void *arg)
+{
+	struct dist_waiter *waiter;
+
+	while ((waiter = dist_queue_take(arg, DIST_FOREVER)))
+		dist_waiter_free(waiter);
+	return NULL;
+}
+
+/* The threads that got nothing see that nothing is left; else this does not end. */
+static void
+test_the_last_waiter_of_a_queue_ends_all_who_wait(void **state)
+{
+	struct dist_server *server = fixture_server(NULL);
+	struct dist_sockaddr address = dist_server_listeners(server)->address;
+	struct dist_runtime *runtime;
+	struct dist_peer *peer;
+	struct dist_queue *queue;
+	pthread_t takers[4];
+	CLIENT *clnt;
+	int result = 0;
+
+	(void)state;
+	assert_ok(dist_runtime_start(&runtime, "queue"));
+	assert_ok(dist_peer_open(&peer, runtime, &address, NULL));
+	clnt = dist_peer_client(peer, PROBE_PROG, 1, NULL);
+	for (int round = 0; round < 20; round++) {
+		assert_ok(dist_queue_new(&queue));
+		assert_ok(dist_queue_add(queue, dist_go(clnt, probe_spin_1, 2000, &result),
+		                         NULL));
+		for (int i = 0; i < 4; i++)
+			pthread_create(&takers[i], NULL, take_all, queue);
+		for (int i = 0; i < 4; i++)
+			pthread_join(takers[i], NULL);
+		dist_queue_free(queue);
+	}
+	clnt_destroy(clnt);
+	dist_peer_close(peer);
+	dist_runtime_stop(runtime);
+	dist_server_stop(server);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_a_call_refused_by_all_is_awaited_where_it_goes_next),
+	cmocka_unit_test(test_the_last_waiter_of_a_queue_ends_all_who_wait),
+	cmocka_unit_test(test_a_callback_after_the_close_is_refused),
+	cmocka_unit_test(test_a_cluster_closes_under_its_callers),
+	cmocka_unit_test(test_nothing_is_stuck_on_one_connection),
+	cmocka_unit_test(test_nothing_is_lost_or_run_twice_among_hostile_servers),
+};
+
+CHECK_MAIN(tests)
