@@ -23,6 +23,7 @@
 
 struct dist_node {
 	/* Set by dist_node_start(), then read-only. */
+	pid_t process; /* that started it */
 	struct dist_node_options options;
 	struct dist_self self;
 	struct dist_server *server;
@@ -296,6 +297,7 @@ node_start(struct dist_node **ret_node, const struct dist_service *const *servic
 	node = calloc(1, sizeof(*node));
 	if (!node)
 		return dist_error_set_plain(DIST_ENOMEM);
+	node->process = getpid();
 	dist_mutex_init(&node->lock, DIST_RANK_AGENT);
 	node->drain_fd = -1;
 	err = dist_options_copy(&node->options, sizeof(node->options), options,
@@ -344,12 +346,21 @@ dist_node_name(struct dist_node *node)
 	return learned && !node->options.name ? learned : node->first_name;
 }
 
+/* In the child of a fork its threads are not there, and its locks may be held. */
+static enum dist_err
+node_check_process(const struct dist_node *node)
+{
+	return node->process == getpid() ? DIST_OK : dist_error_set_plain(DIST_EFORKED);
+}
+
 enum dist_err
 dist_node_wait_registered(struct dist_node *node, unsigned n_masters,
                           int64_t timeout_ms)
 {
-	if (!n_masters)
-		return DIST_OK;
+	enum dist_err err = node_check_process(node);
+
+	if (err || !n_masters)
+		return err;
 	if (!node->registrar.n_agents)
 		return dist_error_set(DIST_EINVAL, "the node has no masters");
 	return dist_registrar_wait(&node->registrar, n_masters, timeout_ms);
@@ -373,7 +384,10 @@ dist_node_drain(struct dist_node *node, int64_t timeout_ms)
 {
 	int64_t deadline_ns = dist_deadline_in_ms(timeout_ms);
 	int64_t leave_ns = dist_deadline_in_ms(LEAVE_MAX_MS);
+	enum dist_err err = node_check_process(node);
 
+	if (err)
+		return err;
 	node_begin_drain(node);
 	dist_registrar_leave(&node->registrar, DIST_MIN(deadline_ns, leave_ns));
 	if (deadline_ns != DIST_NEVER)
@@ -398,7 +412,7 @@ dist_node_stop(struct dist_node *node)
 {
 	bool drained;
 
-	if (!node)
+	if (!node || node_check_process(node))
 		return;
 	dist_lock(&node->lock);
 	drained = node->drained;

@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VIEW_MAX ((size_t)1024 * 1024 * 1024)
 
@@ -105,8 +106,11 @@ dist_cluster_of_sized(struct dist_cluster **ret_cluster, struct dist_master *mas
 		.report = source_report,
 		.release = free,
 	};
-	struct local_source *local = calloc(1, sizeof(*local));
+	struct local_source *local;
 
+	if (master->process != getpid())
+		return dist_error_set_plain(DIST_EFORKED);
+	local = calloc(1, sizeof(*local));
 	if (!local)
 		return dist_error_set_plain(DIST_ENOMEM);
 	local->master = master;

@@ -23,6 +23,7 @@
 #define CLOSED_MS   1000 /* when its registration's connection has ended */
 #define RUNNING_MAX 256  /* probes at once: each has a descriptor */
 #define TURNS_MAX   64   /* of these, for nodes nobody complains of */
+#define STALL_NS    (500 * DIST_NS_PER_MS) /* later than that is no mere delay */
 #define GATHER_NS   (3 * DIST_NS_PER_MS)
 
 /* --- Probes ------------------------------------------------------------------- */
@@ -244,6 +245,35 @@ house_sleep_locked(struct dist_master *master, int64_t until_ns)
 		pthread_cond_timedwait(&master->work, &master->lock.mutex, &until);
 }
 
+/*
+ * A process that was stopped (SIGSTOP, a paused machine) finds all leases over at once,
+ * while the heartbeats that would have renewed them wait in its sockets. Nothing ends
+ * until each node had its time to be heard.
+ */
+static void
+house_note_stall_locked(struct dist_master *master, int64_t due_ns)
+	DIST_REQUIRES(&master->lock)
+{
+	int64_t now_ns = dist_clock_ns();
+
+	if (now_ns - due_ns < STALL_NS)
+		return;
+	master->grace_ns =
+		now_ns + dist_table_longest_lease_ms(master->table) * DIST_NS_PER_MS;
+	dist_log_warning("master-stalled", "stalled_ms=%lld",
+	                 (long long)((now_ns - due_ns) / DIST_NS_PER_MS));
+}
+
+/* End the leases that are over; when the next one is. */
+static int64_t
+house_expire_locked(struct dist_master *master, int64_t now_ns)
+	DIST_REQUIRES(&master->lock)
+{
+	if (now_ns < master->grace_ns)
+		return master->grace_ns;
+	return dist_table_expire(master->table, now_ns);
+}
+
 /* When to come again. */
 static int64_t
 house_round_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
@@ -253,7 +283,7 @@ house_round_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
 	house_judge_locked(master);
 	house_start_probes_locked(master);
 	now_ns = dist_clock_ns();
-	next_ns = dist_table_expire(master->table, now_ns);
+	next_ns = house_expire_locked(master, now_ns);
 	turn_ns = house_take_turns_locked(master, now_ns);
 	house_note_changes_locked(master);
 	watch_ns = dist_watch_answer_locked(master, now_ns);
@@ -268,8 +298,13 @@ house_run(void *arg)
 	struct dist_master *master = arg;
 
 	dist_lock(&master->lock);
-	while (!master->stopping)
-		house_sleep_locked(master, house_round_locked(master));
+	while (!master->stopping) {
+		int64_t start_ns = dist_clock_ns();
+		int64_t due_ns = house_round_locked(master);
+
+		house_sleep_locked(master, due_ns);
+		house_note_stall_locked(master, DIST_MAX(start_ns, due_ns));
+	}
 	dist_unlock(&master->lock);
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define WORKERS 2     /* procedures here only look into the table */
 #define QUEUE   65536 /* all nodes may beat at one moment */
@@ -58,6 +59,7 @@ master_init(struct dist_master *master)
 {
 	pthread_condattr_t attr;
 
+	master->process = getpid();
 	dist_mutex_init(&master->lock, DIST_RANK_MASTER);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -195,6 +197,8 @@ dist_master_n_nodes(struct dist_master *master)
 {
 	unsigned n;
 
+	if (master->process != getpid())
+		return 0;
 	dist_lock(&master->lock);
 	n = dist_table_n_live(master->table);
 	dist_unlock(&master->lock);
@@ -209,7 +213,7 @@ dist_master_n_nodes(struct dist_master *master)
 void
 dist_master_stop(struct dist_master *master)
 {
-	if (!master)
+	if (!master || master->process != getpid())
 		return;
 	dist_announce_stop(master->announce);
 	dist_house_stop(master);

@@ -36,6 +36,8 @@ struct dist_watcher {
 
 struct dist_master {
 	/* Set by dist_master_start(), then read-only. */
+	pid_t process; /* that started it: in the child of a fork there are no threads
+	                */
 	struct dist_master_options options;
 	dist_id id;
 	struct dist_server *server;
@@ -60,6 +62,7 @@ struct dist_master {
 	struct dist_list watchers;
 	struct dist_deadlines holds;
 	unsigned n_watchers;
+	int64_t grace_ns;    /* no lease ends before: this process stood still */
 	uint64_t told_epoch; /* watchers were told all up to here */
 	int64_t tell_ns; /* when they are told what came since; INT64_MAX: nothing did
 	                  */

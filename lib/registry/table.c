@@ -618,6 +618,13 @@ dist_table_n_live(const struct dist_table *table)
 	return table->n_live;
 }
 
+unsigned
+dist_table_longest_lease_ms(const struct dist_table *table)
+{
+	return table->longest_lease_ms ? table->longest_lease_ms
+	                               : table_clamp_lease(table, 0);
+}
+
 static unsigned
 ms_between(int64_t from_ns, int64_t to_ns)
 {
@@ -645,8 +652,7 @@ view_head(const struct dist_table *table, bool full, int64_t now_ns,
 {
 	memcpy(ret_view->master, table->master, sizeof(dist_id));
 	ret_view->epoch = table->epoch;
-	ret_view->lease_ms = table->longest_lease_ms ? table->longest_lease_ms
-	                                             : table_clamp_lease(table, 0);
+	ret_view->lease_ms = dist_table_longest_lease_ms(table);
 	ret_view->uptime_ms = ms_between(table->started_ns, now_ns);
 	ret_view->full = full;
 }

@@ -122,6 +122,8 @@ bool dist_table_take_probe(struct dist_table *table, int64_t now_ns,
 
 uint64_t dist_table_epoch(const struct dist_table *table);
 unsigned dist_table_n_live(const struct dist_table *table);
+/* The longest term granted so far; before the first, the default one. */
+unsigned dist_table_longest_lease_ms(const struct dist_table *table);
 
 /*
  * What changed after @epoch of master @master, or all nodes: when the master is another

@@ -90,6 +90,25 @@ def test_a_stopped_node_is_out_within_its_lease_and_welcome_again(cluster):
     assert report["wrong"] == 0
 
 
+def test_a_master_that_stood_still_ends_nobodys_lease(cluster):
+    """The heartbeats that it did not hear wait in its sockets."""
+    master = cluster.master()
+    nodes = [cluster.node(master.address, *HEARTBEAT) for _ in range(3)]
+    names = {node.node_name for node in nodes}
+    cluster.wait_nodes(master.address, exactly=names)
+
+    master.pause()
+    # The nodes go on without it: three leases are over when it wakes.
+    time.sleep(3 * LEASE)
+    since = master.mark()
+    master.resume()
+    master.wait_line("master-stalled", since=since)
+    # Each is heard again in the course of one more lease.
+    time.sleep(2 * LEASE)
+    assert cluster.live(master.address) == names
+    assert not master.find_line("node-gone")
+
+
 def test_a_master_killed_and_started_again_has_all_nodes_within_two_heartbeats(cluster):
     master = cluster.master()
     nodes = [cluster.node(master.address, *HEARTBEAT) for _ in range(3)]

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct dist_service *const services[] = { &hollow_service, NULL };
 
@@ -289,6 +291,32 @@ test_a_node_without_masters_just_serves(void **state)
 	dist_node_stop(node);
 }
 
+static void
+test_the_child_of_a_fork_is_told_so(void **state)
+{
+	struct registry *registry = *state;
+	struct dist_node *node =
+		start(&(struct dist_node_options){ .masters = master_text(registry) }, 1);
+	int status = -1;
+	pid_t child;
+
+	child = fork();
+	assert_return_code(child, 0);
+	if (child == 0) {
+		bool told = dist_node_drain(node, 0) == DIST_EFORKED &&
+		            dist_node_wait_registered(node, 1, 0) == DIST_EFORKED &&
+		            dist_master_n_nodes(registry->master) == 0;
+
+		dist_node_stop(node);
+		dist_master_stop(registry->master);
+		_exit(told ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(dist_master_n_nodes(registry->master), 1);
+	dist_node_stop(node);
+}
+
 /* --- Draining ----------------------------------------------------------------- */
 
 static void
@@ -339,6 +367,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_loopback_alone_is_no_use_to_a_master_elsewhere),
 	cmocka_unit_test(test_what_cannot_be_served_is_refused),
 	cmocka_unit_test(test_a_node_without_masters_just_serves),
+	NODE_TEST(test_the_child_of_a_fork_is_told_so),
 	NODE_TEST(test_a_drained_node_has_left_the_registry),
 	NODE_TEST(test_the_order_to_drain_wakes_whoever_polls),
 };
