@@ -238,8 +238,8 @@ test_a_stopped_server_meets_deadlines(void **state)
 		assert_int_equal(dist_waiter_status(late), RPC_TIMEDOUT);
 		dist_waiter_free(late);
 	}
-	kill(f->server.pid, SIGCONT);
 	sum = 0;
+	kill(f->server.pid, SIGCONT);
 	assert_ok(dist_waiter_wait(waiter, DIST_FOREVER));
 	assert_int_equal(sum, 1);
 	dist_waiter_free(waiter);
