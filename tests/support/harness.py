@@ -195,12 +195,17 @@ class Process:
         return found
 
     def kill_group(self):
-        """Whether anything of its session still ran; nothing does afterwards."""
+        """Whether it left anything of its session behind; nothing runs afterwards."""
+        had_ended = self.popen.poll() is not None
+        # A sanitizer's symbolizer, for one, sees only now that nobody asks it any more.
+        deadline = time.monotonic() + (5 if had_ended else 0)
         try:
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                time.sleep(0.002)
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             return False
-        had_ended = self.popen.poll() is not None
         self.popen.wait()
         return had_ended
 
