@@ -119,15 +119,20 @@ arith_usage(const char *complaint, const char *what)
 static void
 arguments_parse_numbers(struct arguments *arguments, int n_texts, char **texts)
 {
-	int *values = calloc((size_t)n_texts, sizeof(*values));
+	int *values;
 
-	if (!n_texts || !values)
+	if (!n_texts)
 		arith_usage("no numbers to add", "");
+	values = calloc((size_t)n_texts, sizeof(*values));
+	if (!values)
+		arith_usage("no memory for the numbers", "");
 	for (int i = 0; i < n_texts; i++) {
 		int64_t number;
 
-		if (!number_parse(texts[i], INT32_MIN, INT32_MAX, &number))
+		if (!number_parse(texts[i], INT32_MIN, INT32_MAX, &number)) {
+			free(values);
 			arith_usage("not a 32-bit number: ", texts[i]);
+		}
 		values[i] = (int)number;
 	}
 	arguments->numbers = (int_array){ (u_int)n_texts, values };
