@@ -293,16 +293,29 @@ agent_beat(struct dist_agent *agent)
 	}
 }
 
+/* Whether it may beat: not while an earlier agent has the same master. */
+static bool
+agent_is_the_one(struct dist_agent *agent)
+{
+	while (agent_is_duplicate(agent)) {
+		if (!agent_sleep(agent, DUPLICATE_MS))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The look at who else is there comes before each beat: this registration may have
+ * ended the other agent's session, whose new one has ended ours. A beat would find that
+ * out, and both would register anew for ever.
+ */
 static void
 agent_hold(struct dist_agent *agent)
 {
-	while (agent_sleep(agent, agent->beat_ms)) {
+	while (agent_is_the_one(agent) && agent_sleep(agent, agent->beat_ms) &&
+	       agent_is_the_one(agent)) {
 		if (!agent_beat(agent))
 			return;
-		while (agent_is_duplicate(agent)) {
-			if (!agent_sleep(agent, DUPLICATE_MS))
-				return;
-		}
 	}
 }
 

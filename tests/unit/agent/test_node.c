@@ -1,8 +1,10 @@
 /* Nodes as programs start them, with masters in this same process. */
 #include "unit/master/registry.h"
 
+#include <dist/log.h>
 #include <dist/node.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -177,20 +179,34 @@ test_two_masters_hold_one_node(void **state)
 }
 
 static void
+count_registered(enum dist_log_level level, const char *id, const char *text, void *arg)
+{
+	(void)level;
+	(void)text;
+	if (!strcmp(id, "node-registered"))
+		atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+static void
 test_one_master_under_two_names_is_one(void **state)
 {
 	struct registry *registry = *state;
 	unsigned port = dist_master_port(registry->master);
 	struct dist_node *node;
 	dist_view before, after;
+	atomic_uint n_registered = 0;
 	char masters[80];
 
+	dist_log_set_sink(count_registered, &n_registered, DIST_LOG_NOTICE);
 	snprintf(masters, sizeof(masters), "127.0.0.1:%u,localhost:%u", port, port);
 	node = start(&(struct dist_node_options){ .masters = masters }, 2);
 	before = registry_watch(registry, NULL, 0);
-	after = registry_watch(registry, &before, 500);
+	after = registry_watch(registry, &before, 1000);
 	assert_int_equal(after.epoch, before.epoch);
 	assert_int_equal(dist_master_n_nodes(registry->master), 1);
+	/* Ten beats: each agent once, and the first once more to have it back. */
+	dist_log_set_sink(NULL, NULL, DIST_LOG_NOTICE);
+	assert_in_range(n_registered, 2, 4);
 	registry_free_view(&before);
 	registry_free_view(&after);
 	dist_node_stop(node);
