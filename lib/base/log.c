@@ -41,6 +41,16 @@ dist_log_set_sink(dist_log_fn *new_sink, void *arg, enum dist_log_level level)
 	pthread_rwlock_unlock(&sink_lock);
 }
 
+/* Names and texts of peers are in it: one record stays one line, and moves no cursor. */
+static void
+text_drop_controls(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
 void
 dist_log(enum dist_log_level level, const char *id, const char *format, ...)
 {
@@ -52,6 +62,7 @@ dist_log(enum dist_log_level level, const char *id, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	text_drop_controls(text);
 
 	pthread_rwlock_rdlock(&sink_lock);
 	if (sink && (int)level <= atomic_load(&sink_level))

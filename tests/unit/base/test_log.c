@@ -87,6 +87,18 @@ test_a_line_that_is_too_long_is_cut(void **state)
 	assert_in_range(strlen(seen.text), 1000, sizeof(text) - 1);
 }
 
+/* A peer's name or text cannot begin a line of its own, nor play with a terminal. */
+static void
+test_control_characters_do_not_reach_the_sink(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	dist_log_set_sink(remember, &seen, DIST_LOG_DEBUG);
+	dist_log(DIST_LOG_INFO, "node-up", "name=\"%s\"", "a\nnode-gone\x1b[2J\x7f\tä");
+	assert_string_equal(seen.text, "name=\"a?node-gone?[2J??ä\"");
+}
+
 static void
 test_level_names_parse(void **state)
 {
@@ -168,6 +180,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_teardown(test_lines_below_the_level_are_dropped, silence),
 	cmocka_unit_test_teardown(test_no_sink_is_silent, silence),
 	cmocka_unit_test_teardown(test_a_line_that_is_too_long_is_cut, silence),
+	cmocka_unit_test_teardown(test_control_characters_do_not_reach_the_sink,
+	                          silence),
 	cmocka_unit_test(test_level_names_parse),
 	cmocka_unit_test_teardown(test_stderr_lines_have_time_level_id_and_text,
 	                          silence),
