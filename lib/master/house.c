@@ -34,17 +34,17 @@ probe_hash(const struct dist_master *master, uint64_t session)
 	return dist_map_hash(&master->probed, &session, sizeof(session));
 }
 
-static bool
-is_probed(const struct dist_master *master, uint64_t session)
+static struct dist_probe *
+find_probe(const struct dist_master *master, uint64_t session)
 {
 	struct dist_probe *probe;
 
 	DIST_MAP_EACH (probe, &master->probed, probe_hash(master, session),
 	               by_session) {
 		if (probe->session == session)
-			return true;
+			return probe;
 	}
-	return false;
+	return NULL;
 }
 
 static void
@@ -58,9 +58,12 @@ void
 dist_house_probe_locked(struct dist_master *master, enum dist_probe_kind kind,
                         struct dist_suspect *suspect)
 {
-	struct dist_probe *probe = NULL;
+	struct dist_probe *probe = NULL, *former = find_probe(master, suspect->session);
 
-	if (!master->stopping && !is_probed(master, suspect->session))
+	/* The answer may have come before the connection's end: it proves nothing. */
+	if (former)
+		former->closed_since |= kind == DIST_PROBE_CLOSED;
+	if (!former && !master->stopping)
 		probe = calloc(1, sizeof(*probe));
 	if (!probe) {
 		dist_entry_unref(suspect->entry);
@@ -134,6 +137,7 @@ probe_again_locked(struct dist_master *master, struct dist_probe *probe)
 	DIST_REQUIRES(&master->lock)
 {
 	probe->second = true;
+	probe->closed_since = false;
 	probe->err = DIST_OK;
 	dist_map_add(&master->probed, &probe->by_session,
 	             probe_hash(master, probe->session));
@@ -171,6 +175,7 @@ judge_registered_locked(struct dist_master *master, struct dist_probe *probe,
                         enum dist_verdict verdict) DIST_REQUIRES(&master->lock)
 {
 	int64_t now_ns = dist_clock_ns();
+	struct dist_suspect suspect;
 
 	dist_log_debug("node-probed", "name=\"%s\" address=%s verdict=%u why=\"%s\"",
 	               probe->entry->as.name, probe->entry->address, verdict,
@@ -182,6 +187,9 @@ judge_registered_locked(struct dist_master *master, struct dist_probe *probe,
 	if (verdict == DIST_VERDICT_DEAD)
 		(void)dist_table_drop(master->table, probe->session, "unreachable",
 		                      now_ns);
+	else if (probe->closed_since &&
+	         dist_table_find(master->table, probe->session, &suspect))
+		dist_house_probe_locked(master, DIST_PROBE_CLOSED, &suspect);
 	probe_free(probe);
 }
 

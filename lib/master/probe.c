@@ -21,7 +21,8 @@ probe_connect(struct dist_probe *probe, struct dist_runtime *runtime,
 	const dist_endpoint *endpoint = probe->entry->as.endpoints.endpoints_val;
 	const struct dist_peer_options options = {
 		.name = probe->entry->address,
-		.connect_timeout_ms = timeout_ms,
+		/* The call's own deadline comes first: silence is no refusal. */
+		.connect_timeout_ms = 2 * timeout_ms,
 	};
 	const struct dist_call_options call = { .timeout_ms = timeout_ms,
 		                                .max_tries = 1 };

@@ -37,6 +37,7 @@ struct dist_probe {
 	struct dist_entry *entry; /* a reference */
 	uint64_t session;         /* 0: not registered yet */
 	bool second;              /* it was silent once */
+	bool closed_since;        /* its registration's connection ended meanwhile */
 	int64_t started_ns;
 	struct dist_list link;    /* queued or done */
 	struct dist_list running; /* while it runs */
