@@ -18,6 +18,7 @@
 
 #define HEARTBEAT_MS     1000
 #define HEARTBEAT_MIN_MS 10
+#define HEARTBEAT_MAX_MS 86400000 /* a day: no master grants a lease as long */
 #define DRAIN_MS         10000
 #define LEAVE_MAX_MS     2000 /* for masters that do not answer */
 
@@ -79,9 +80,10 @@ options_check(struct dist_node_options *options)
 			"heartbeat_ms and drain_timeout_ms are not negative");
 	if (!options->heartbeat_ms)
 		options->heartbeat_ms = HEARTBEAT_MS;
-	if (options->heartbeat_ms < HEARTBEAT_MIN_MS)
-		return dist_error_set(DIST_EINVAL, "heartbeat_ms is at least %u",
-		                      HEARTBEAT_MIN_MS);
+	if (options->heartbeat_ms < HEARTBEAT_MIN_MS ||
+	    options->heartbeat_ms > HEARTBEAT_MAX_MS)
+		return dist_error_set(DIST_EINVAL, "heartbeat_ms is from %u to %u",
+		                      HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
 	if (!options->drain_timeout_ms)
 		options->drain_timeout_ms = DRAIN_MS;
 	return DIST_OK;

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Beyond these, sums and products would overflow. */
+#define WORKERS_MAX    65536
+#define TIMEOUT_MAX_MS INT64_C(1000000000000)
+
 DIST_DEFINE_FREEP(dist_server_stop, struct dist_server *)
 
 static unsigned
@@ -40,8 +44,24 @@ options_fill_in(struct dist_server_options *options)
 	DEFAULT(options->max_connections, 20000);
 	DEFAULT(options->idle_timeout_ms, 600000);
 	DEFAULT(options->record_timeout_ms, 30000);
+	options->idle_timeout_ms = DIST_MIN(options->idle_timeout_ms, TIMEOUT_MAX_MS);
+	options->record_timeout_ms =
+		DIST_MIN(options->record_timeout_ms, TIMEOUT_MAX_MS);
 	options->max_record_bytes =
 		DIST_MIN(options->max_record_bytes, (size_t)DIST_RECORD_FRAGMENT_MAX);
+}
+
+static enum dist_err
+options_check(const struct dist_server_options *options)
+{
+	if (options->workers > WORKERS_MAX)
+		return dist_error_set(DIST_EINVAL, "%u workers are over the limit of %d",
+		                      options->workers, WORKERS_MAX);
+	if (options->idle_timeout_ms < 0 || options->record_timeout_ms < 0)
+		return dist_error_set(
+			DIST_EINVAL,
+			"idle_timeout_ms and record_timeout_ms are not negative");
+	return DIST_OK;
 }
 
 static struct dist_server *
@@ -66,9 +86,13 @@ dist_server_open(struct dist_server **ret_server,
                  const struct dist_server_options *options)
 {
 	DIST_CLEANUP(dist_server_stopp) struct dist_server *server = NULL;
-	struct dist_server *made = server_new(options);
+	struct dist_server *made;
 	enum dist_err err;
 
+	err = options_check(options);
+	if (err)
+		return err;
+	made = server_new(options);
 	if (!made)
 		return dist_error_set_plain(DIST_ENOMEM);
 	err = dist_workers_init(&made->workers, made, made->options.workers);

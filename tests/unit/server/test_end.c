@@ -169,6 +169,34 @@ test_a_server_that_cannot_listen_closes_nothing_of_others(void **state)
 	dist_server_stop(server);
 }
 
+static void
+test_options_out_of_bounds_are_refused(void **state)
+{
+	static const struct dist_server_options wrong[] = {
+		{ .workers = UINT32_MAX },
+		{ .idle_timeout_ms = -1 },
+		{ .record_timeout_ms = -1 },
+	};
+	/* As good as never, and in nanoseconds more than there is. */
+	const struct dist_server_options patient = { .idle_timeout_ms = INT64_MAX,
+		                                     .record_timeout_ms = INT64_MAX };
+	struct dist_server *server = NULL;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_err(dist_server_open(&server, &wrong[i]), DIST_EINVAL);
+	assert_null(server);
+	server = fixture_server(&patient);
+	fd = fixture_connect(server);
+	/* While it drains it looks ten times a second who has been quiet too long. */
+	assert_false(says_draining(&fd));
+	assert_err(dist_server_drain(server, 300), DIST_ETIMEDOUT);
+	assert_true(says_draining(&fd));
+	close(fd);
+	dist_server_stop(server);
+}
+
 /* --- The end of a connection, told ---------------------------------------------- */
 
 struct closed {
@@ -233,6 +261,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_stop_waits_for_what_runs),
 	cmocka_unit_test(test_stop_at_once_leaves_nothing),
 	cmocka_unit_test(test_a_server_that_cannot_listen_closes_nothing_of_others),
+	cmocka_unit_test(test_options_out_of_bounds_are_refused),
 	cmocka_unit_test(test_a_watched_connection_is_told_of),
 };
 
