@@ -128,6 +128,17 @@ dist_pending_unwanted(const struct dist_pending *pending,
 	       (deadline_ns != DIST_NEVER && dist_clock_ns() >= deadline_ns);
 }
 
+/*
+ * The caller rounded down what it has left: a millisecond later its time is over by its
+ * own clock as well, so that it has nothing to do with what it is told.
+ */
+static bool
+call_is_late(const struct dist_server_call *call)
+{
+	return call->deadline_ns != DIST_NEVER &&
+	       dist_clock_ns() >= call->deadline_ns + DIST_NS_PER_MS;
+}
+
 enum dist_call_fate
 dist_server_call_fate(const struct dist_server_call *call)
 {
@@ -135,7 +146,7 @@ dist_server_call_fate(const struct dist_server_call *call)
 		return DIST_CALL_UNWANTED;
 	if (atomic_load_explicit(&call->pending.cancelled, memory_order_relaxed))
 		return DIST_CALL_CANCELLED;
-	if (call->deadline_ns != DIST_NEVER && dist_clock_ns() >= call->deadline_ns)
+	if (call_is_late(call))
 		return DIST_CALL_UNWANTED;
 	if (atomic_load(&call->conn->server->stopping))
 		return DIST_CALL_STOPPED;

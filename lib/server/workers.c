@@ -383,15 +383,17 @@ worker_refuse(struct dist_server_call *call, enum dist_call_fate fate)
 	struct dist_reply_to to = { call->conn, call->header.xid, call->header.has_meta,
 		                    dist_workers_n_queued(&server->workers) };
 
-	if (fate == DIST_CALL_CANCELLED) {
-		dist_server_count(server, calls_cancelled);
-		dist_reply_not_run(&to, DIST_NOT_RUN_CANCELLED);
-	} else if (fate == DIST_CALL_STOPPED) {
+	if (fate == DIST_CALL_STOPPED) {
 		dist_server_count(server, refused_draining);
 		dist_reply_not_run(&to, DIST_NOT_RUN_DRAINING);
-	} else {
-		dist_server_count(server, calls_unwanted);
+		return;
 	}
+	if (fate == DIST_CALL_CANCELLED)
+		dist_server_count(server, calls_cancelled);
+	else
+		dist_server_count(server, calls_unwanted);
+	/* Nobody waits, but the caller keeps its xid back until a reply comes. */
+	dist_reply_not_run(&to, DIST_NOT_RUN_CANCELLED);
 }
 
 static void
