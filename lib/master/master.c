@@ -12,6 +12,9 @@
 
 #define WORKERS 2     /* procedures here only look into the table */
 #define QUEUE   65536 /* all nodes may beat at one moment */
+/* Of one connection: a node has one REGISTER under way, a cluster one WATCH. */
+#define MAX_DEFERRED 64
+#define PROBE_MAX_MS UINT32_MAX
 
 /* A registration's connection has ended: its nodes are asked at once. */
 static void
@@ -39,6 +42,7 @@ options_check(struct dist_master_options *options)
 		return dist_error_set(
 			DIST_EINVAL,
 			"min_lease_ms, max_lease_ms and probe_ms are not negative");
+	options->probe_ms = DIST_MIN(options->probe_ms, PROBE_MAX_MS);
 	if (!options->min_lease_ms)
 		options->min_lease_ms = 300;
 	if (!options->max_lease_ms)
@@ -107,6 +111,7 @@ master_make_server(struct dist_master *master)
 		.name = "master",
 		.workers = WORKERS,
 		.queue = QUEUE,
+		.max_deferred = MAX_DEFERRED,
 		.on_closed = master_on_closed,
 		.arg = master,
 	};

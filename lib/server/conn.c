@@ -258,6 +258,7 @@ conn_forget_deferred_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->
 		dist_list_remove(&pending->link);
 		n++;
 	}
+	conn->n_deferred = 0;
 	return n;
 }
 

@@ -69,6 +69,7 @@ struct dist_server_conn {
 	bool stalled; /* records wait in @reader for the output to drain */
 	bool watched; /* on_closed is to be called */
 	struct dist_list pending;
+	unsigned n_deferred; /* of these */
 };
 
 /* Given, with one reference. @fd is taken. NULL: no memory; @fd is still yours. */

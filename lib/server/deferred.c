@@ -50,6 +50,19 @@ deferred_free(struct dist_deferred *deferred)
 	free(deferred);
 }
 
+/* One peer must not have us remember calls without bound. */
+static bool
+conn_may_defer(struct dist_server_conn *conn)
+{
+	unsigned max = conn->server->options.max_deferred;
+	bool may;
+
+	dist_lock(&conn->lock);
+	may = max == 0 || conn->n_deferred < max;
+	dist_unlock(&conn->lock);
+	return may;
+}
+
 struct dist_deferred *
 dist_request_defer(struct svc_req *rqstp)
 {
@@ -57,7 +70,7 @@ dist_request_defer(struct svc_req *rqstp)
 	struct dist_deferred *deferred;
 	struct dist_server_conn *conn;
 
-	if (!call)
+	if (!call || !conn_may_defer(call->conn))
 		return NULL;
 	deferred = deferred_new(call);
 	if (!deferred)
@@ -70,6 +83,7 @@ dist_request_defer(struct svc_req *rqstp)
 	dist_lock(&conn->lock);
 	if (!dist_server_conn_gone(conn)) {
 		dist_list_append(&conn->pending, &deferred->pending.link);
+		conn->n_deferred++;
 		atomic_fetch_add(&conn->server->n_deferred, 1);
 	}
 	atomic_store(&deferred->pending.cancelled,
@@ -104,6 +118,7 @@ deferred_append(struct dist_deferred *deferred, const void *data, size_t length,
 	dist_lock(&conn->lock);
 	if (!dist_list_empty(&deferred->pending.link)) {
 		dist_list_remove(&deferred->pending.link);
+		conn->n_deferred--;
 		err = dist_server_conn_append_locked(conn, data, length, memory);
 		atomic_fetch_sub(&conn->server->n_deferred, 1);
 	} else {
@@ -197,6 +212,7 @@ deferred_take_one(struct dist_server_conn *conn, struct dist_reply_to *ret_to)
 		if (!pending->deferred)
 			continue;
 		dist_list_remove(&pending->link);
+		conn->n_deferred--;
 		*ret_to = (struct dist_reply_to){ .conn = conn,
 			                          .xid = pending->xid,
 			                          .has_meta = pending->has_meta };

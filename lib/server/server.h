@@ -31,6 +31,7 @@ struct dist_server_options {
 	const char *name; /* of its threads and log lines: "node", "master" */
 	unsigned workers;
 	unsigned queue;
+	unsigned max_deferred; /* of one connection; 0: as many as it likes */
 	size_t max_record_bytes;
 	size_t max_decode_bytes;
 	unsigned max_connections;

@@ -257,6 +257,38 @@ test_queued_calls_of_a_caller_that_left_are_not_run(void **state)
 	dist_server_stop(server);
 }
 
+/* One peer cannot have a server of ours remember without bound. */
+static void
+test_a_connection_has_no_more_deferred_calls_than_it_may(void **state)
+{
+	struct dist_server_options options = { .workers = 1, .max_deferred = 2 };
+	struct dist_server *server = fixture_server(&options);
+	struct dist_deferred *deferred[3];
+	int fd = fixture_connect(server), other = fixture_connect(server);
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		send_call(fd, i, PROBE_DEFER, 0);
+		deferred[i] = fixture_deferred();
+	}
+	send_call(fd, 2, PROBE_DEFER, 0);
+	fixture_expect(fd, 2, REPLY, MSG_ACCEPTED, 0, 0, SYSTEM_ERR);
+	assert_null(fixture_deferred());
+	/* Others have theirs, and it has again when one is answered. */
+	send_call(other, 3, PROBE_DEFER, 0);
+	deferred[2] = fixture_deferred();
+	dist_deferred_fail(deferred[0]);
+	fixture_expect(fd, 0, REPLY, MSG_ACCEPTED, 0, 0, SYSTEM_ERR);
+	send_call(fd, 4, PROBE_DEFER, 0);
+	deferred[0] = fixture_deferred();
+	assert_non_null(deferred[0]);
+	for (int i = 0; i < 3; i++)
+		dist_deferred_fail(deferred[i]);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
 /* --- Deadlines ------------------------------------------------------------------ */
 
 static void
@@ -310,6 +342,9 @@ test_a_queued_call_whose_deadline_has_passed_is_not_run(void **state)
 	fixture_send_call(fd, &call);
 	assert_true(fixture_receive(fd, &reply));
 	assert_int_equal(reply.words[0], 1);
+	/* It is told all the same: our clients free a call's xid when its reply comes. */
+	fixture_expect(fd, 2, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
+	               DIST_NOT_RUN_CANCELLED, SYSTEM_ERR);
 	fixture_until(nothing_is_left, server);
 	assert_int_equal(fixture_gate_arrived(), 1);
 	close(fd);
@@ -325,6 +360,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_running_call_sees_that_it_was_cancelled),
 	cmocka_unit_test(test_a_queued_call_that_was_cancelled_is_not_run),
 	cmocka_unit_test(test_queued_calls_of_a_caller_that_left_are_not_run),
+	cmocka_unit_test(test_a_connection_has_no_more_deferred_calls_than_it_may),
 	cmocka_unit_test(test_a_procedure_sees_its_deadline),
 	cmocka_unit_test(test_a_queued_call_whose_deadline_has_passed_is_not_run),
 };
