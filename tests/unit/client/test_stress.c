@@ -646,32 +646,42 @@ test_nothing_is_lost_or_run_twice_among_hostile_servers(void **state)
 	fixture_until(threads_are_gone, &n_threads);
 }
 
-/*
- * A call that all refuse as busy is placed anew by a timer; its caller must not go on
- * reading from the server that refused it last.
- */
 static void
-test_a_call_refused_by_all_is_awaited_where_it_goes_next(void **state)
+call_two_servers(enum hostile_manner first, enum hostile_manner second)
 {
-	struct hostile *servers[2] = { hostile_start(HOSTILE_BUSY_FIRST, 1),
-		                       hostile_start(HOSTILE_BUSY, 2) };
+	struct hostile *servers[2] = { hostile_start(first, 1), hostile_start(second, 2) };
 	struct dist_cluster *cluster = open_cluster(servers, 2);
-	struct dist_call_options options = { .timeout_ms = 20000 };
+	struct dist_call_options options = { .timeout_ms = 10000 };
 	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
-	int64_t started_ns = dist_clock_ns();
 	int sum;
 
-	(void)state;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 5; i++) {
+		int64_t started_ns = dist_clock_ns();
+
 		sum = 0;
 		assert_int_equal(probe_add_1(i, 1, &sum, clnt), RPC_SUCCESS);
 		assert_int_equal(sum, i + 1);
+		assert_true(dist_clock_ns() - started_ns < 5000 * DIST_NS_PER_MS);
 	}
-	assert_true(dist_clock_ns() - started_ns < 15000 * DIST_NS_PER_MS);
 	clnt_destroy(clnt);
 	dist_cluster_close(cluster);
 	hostile_stop(servers[0]);
 	hostile_stop(servers[1]);
+}
+
+/*
+ * A call that all refuse as busy is placed anew by a timer; its caller must not go on
+ * reading from the server that refused it last. Which one that is goes by the servers'
+ * ports, so there are several rounds.
+ */
+static void
+test_a_call_refused_by_all_is_awaited_where_it_goes_next(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 6; round++) {
+		call_two_servers(HOSTILE_BUSY_FIRST, HOSTILE_BUSY);
+		call_two_servers(HOSTILE_BUSY, HOSTILE_BUSY_FIRST);
+	}
 }
 
 static void *
