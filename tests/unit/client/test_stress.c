@@ -741,20 +741,26 @@ never_called(struct dist_waiter *waiter, void *arg)
 static void
 test_a_callback_after_the_close_is_refused(void **state)
 {
-	struct hostile *server = hostile_start(HOSTILE_BUSY_FIRST, 1);
-	struct dist_cluster *cluster = open_cluster(&server, 1);
-	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct dist_server *server = fixture_server(NULL);
+	struct dist_sockaddr address = dist_server_listeners(server)->address;
+	struct dist_runtime *runtime;
 	struct dist_waiter *waiter;
+	struct dist_peer *peer;
+	CLIENT *clnt;
 	int sum = 0;
 
 	(void)state;
+	assert_ok(dist_runtime_start(&runtime, "late"));
+	assert_ok(dist_peer_open(&peer, runtime, &address, NULL));
+	clnt = dist_peer_client(peer, PROBE_PROG, 1, NULL);
 	waiter = dist_go(clnt, probe_add_1, 1, 2, &sum);
 	assert_non_null(waiter);
-	dist_cluster_close(cluster);
+	dist_peer_close(peer);
+	dist_runtime_stop(runtime);
 	assert_err(dist_waiter_then(waiter, never_called, NULL), DIST_ECLOSED);
 	dist_waiter_free(waiter);
 	clnt_destroy(clnt);
-	hostile_stop(server);
+	dist_server_stop(server);
 }
 
 static void *
