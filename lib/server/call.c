@@ -139,6 +139,20 @@ call_is_late(const struct dist_server_call *call)
 	       dist_clock_ns() >= call->deadline_ns + DIST_NS_PER_MS;
 }
 
+/*
+ * A caller that does not read is not read either, but what it had queued until then may
+ * have replies of any size. Two of the largest are kept for it.
+ */
+static bool
+call_has_no_room(const struct dist_server_call *call)
+{
+	const struct dist_server_conn *conn = call->conn;
+	size_t max_record = conn->server->options.max_record_bytes;
+
+	return atomic_load_explicit(&conn->unsent, memory_order_relaxed) >
+	       2 * max_record + DIST_SERVER_OUTPUT_MAX;
+}
+
 enum dist_call_fate
 dist_server_call_fate(const struct dist_server_call *call)
 {
@@ -150,5 +164,5 @@ dist_server_call_fate(const struct dist_server_call *call)
 		return DIST_CALL_UNWANTED;
 	if (atomic_load(&call->conn->server->stopping))
 		return DIST_CALL_STOPPED;
-	return DIST_CALL_RUNS;
+	return call_has_no_room(call) ? DIST_CALL_BUSY : DIST_CALL_RUNS;
 }

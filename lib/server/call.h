@@ -30,6 +30,7 @@ enum dist_call_fate {
 	DIST_CALL_UNWANTED, /* connection gone or deadline passed: nobody waits */
 	DIST_CALL_CANCELLED,
 	DIST_CALL_STOPPED, /* the server ends */
+	DIST_CALL_BUSY,    /* its caller takes no replies: there is no room for one more */
 };
 
 /* Fill @call from a header that was read at @now_ns; not adopted. */

@@ -388,6 +388,11 @@ worker_refuse(struct dist_server_call *call, enum dist_call_fate fate)
 		dist_reply_not_run(&to, DIST_NOT_RUN_DRAINING);
 		return;
 	}
+	if (fate == DIST_CALL_BUSY) {
+		dist_server_count(server, refused_busy);
+		dist_reply_not_run(&to, DIST_NOT_RUN_BUSY);
+		return;
+	}
 	if (fate == DIST_CALL_CANCELLED)
 		dist_server_count(server, calls_cancelled);
 	else

@@ -271,6 +271,53 @@ test_a_peer_that_takes_no_replies_is_not_read_further(void **state)
 }
 
 /*
+ * What it had queued before is another matter: the replies of a thousand small calls
+ * may be of any size, and are not all kept.
+ */
+static void
+test_a_peer_that_takes_no_replies_has_few_of_them_kept(void **state)
+{
+	enum { N = 1000, SIZE = 64 * 1024 };
+	struct dist_server_options options = { .workers = 1,
+		                               .queue = N,
+		                               .max_record_bytes = 2 * SIZE };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server), other = fixture_connect(server);
+	struct fixture_call call = { .prog = PROBE_PROG,
+		                     .vers = 1,
+		                     .proc = PROBE_HOLD,
+		                     .args = { SIZE },
+		                     .n_args = 1 };
+	char *bytes = malloc(SIZE);
+	unsigned n_made = 0;
+
+	(void)state;
+	fixture_gate_reset();
+	fixture_send_call(other, &call);
+	fixture_gate_wait(1);
+	call.proc = PROBE_MAKE;
+	for (call.xid = 0; call.xid < N; call.xid++)
+		fixture_send_call(fd, &call);
+	expect_alive(fd, N); /* so all have been read, and wait */
+	fixture_gate_open();
+	for (unsigned i = 0; i < N; i++) {
+		size_t length = 4 + 24;
+
+		assert_int_equal(recv(fd, bytes, length, MSG_WAITALL), length);
+		if (dist_load_be32((uint8_t *)bytes + 24) != SUCCESS)
+			continue; /* SYSTEM_ERR: the sender has not said that it knows more */
+		n_made++;
+		assert_int_equal(recv(fd, bytes, 4, MSG_WAITALL), 4);
+		assert_int_equal(recv(fd, bytes, SIZE, MSG_WAITALL), SIZE);
+	}
+	assert_in_range(n_made, 3, N - 1);
+	free(bytes);
+	close(fd);
+	close(other);
+	dist_server_stop(server);
+}
+
+/*
  * The output fills up between the look at it and the first record: what has been read
  * must not be forgotten. This thread plays the holder of the loop role.
  */
@@ -404,6 +451,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_half_a_record_keeps_nobody_waiting_and_ends_in_time),
 	cmocka_unit_test(test_an_idle_connection_ends_in_time),
 	cmocka_unit_test(test_a_peer_that_takes_no_replies_is_not_read_further),
+	cmocka_unit_test(test_a_peer_that_takes_no_replies_has_few_of_them_kept),
 	cmocka_unit_test(test_a_turn_that_ends_at_once_forgets_no_record),
 	cmocka_unit_test(test_no_more_connections_than_allowed),
 	cmocka_unit_test(test_descriptors_may_run_out),
