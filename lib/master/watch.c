@@ -155,7 +155,12 @@ shared_view_for(struct shared_view *shared, struct dist_master *master,
 	shared->epoch = watcher->epoch;
 	shared->seen_at = watcher->seen_at;
 	memcpy(shared->master, watcher->master, sizeof(dist_id));
-	return !dist_viewpoint_apply(shared->snapshot, &shared->seen_at);
+	if (!dist_viewpoint_apply(shared->snapshot, &shared->seen_at))
+		return true;
+	/* Half made, it must not serve the next one. */
+	dist_snapshot_free(shared->snapshot);
+	shared->snapshot = NULL;
+	return false;
 }
 
 static void

@@ -201,10 +201,11 @@ check_registration(const dist_registration *as)
 		return dist_error_set(DIST_EREFUSED, "it serves nothing");
 	if (!as->capacity)
 		return dist_error_set(DIST_EREFUSED, "its capacity is 0");
-	if (!name_is_showable(as->name))
+	/* In log lines it stands between quotes. */
+	if (!name_is_showable(as->name) || strchr(as->name, '"'))
 		return dist_error_set(DIST_EREFUSED,
 		                      "its name is blank, not UTF-8, or has control "
-		                      "characters");
+		                      "characters or quotes");
 	return DIST_OK;
 }
 

@@ -98,6 +98,13 @@ break_escape(struct sample *sample)
 	sample->as.name = "\x1b[31m";
 }
 
+/* It would add keys of its own to a log line. */
+static void
+break_quotes(struct sample *sample)
+{
+	sample->as.name = "a\" address=elsewhere x=\"";
+}
+
 static void
 break_c1_control(struct sample *sample)
 {
@@ -116,7 +123,8 @@ test_what_is_malformed_is_refused_with_a_sentence(void **state)
 	static void (*const breakers[])(struct sample *) = {
 		break_instance,      break_endpoints, break_services,   break_capacity,
 		break_twice,         break_prog_name, break_blank_name, break_utf8,
-		break_overlong_utf8, break_escape,    break_c1_control, break_attr,
+		break_overlong_utf8, break_escape,    break_quotes,
+		break_c1_control,    break_attr,
 	};
 
 	(void)state;
