@@ -145,6 +145,23 @@ answer(struct dist_deferred *deferred, const dist_registered *registered)
 		dist_log_debug("registrant-gone", "why=\"%s\"", dist_error_text());
 }
 
+/* Whoever is refused tries again, some very often. */
+static void
+log_refusal(struct dist_master *master, const char *name, const char *reason)
+{
+	unsigned n_dropped;
+	bool allowed;
+
+	dist_lock(&master->lock);
+	allowed = dist_limit_allows(&master->refusal_limit, dist_clock_ns(),
+	                            &n_dropped);
+	dist_unlock(&master->lock);
+	if (allowed)
+		dist_log_warning("registration-refused",
+		                 "name=\"%s\" why=\"%s\" not_shown=%u", name, reason,
+		                 n_dropped);
+}
+
 static void refuse(struct dist_master *master, struct dist_deferred *deferred,
                    dist_registry_status status, const char *name, const char *format,
                    ...) DIST_PRINTF(5, 6);
@@ -163,8 +180,7 @@ refuse(struct dist_master *master, struct dist_deferred *deferred,
 	va_end(args);
 	registered.reason = reason;
 	memcpy(registered.master, master->id, sizeof(dist_id));
-	dist_log_warning("registration-refused", "name=\"%s\" why=\"%s\"", name,
-	                 reason);
+	log_refusal(master, name, reason);
 	answer(deferred, &registered);
 }
 

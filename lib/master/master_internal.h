@@ -17,6 +17,7 @@
 #include "master/probe.h"
 #include "registry/deadlines.h"
 #include "registry/table.h"
+#include "server/limit.h"
 #include "server/server.h"
 
 #include <dist/master.h>
@@ -58,6 +59,7 @@ struct dist_master {
 	struct dist_map probed;    /* sessions with a probe under way */
 	unsigned n_running;
 	unsigned n_admitting; /* registrations that wait for their probe, or have it */
+	struct dist_limit refusal_limit; /* of log lines */
 
 	struct dist_list watchers;
 	struct dist_deadlines holds;
