@@ -135,6 +135,8 @@ def difference(left, left_name, right, right_name):
 
 
 def symbols(root, library):
+    yield from difference(declared(root), "the public headers", mapped(root),
+                          "lib/libdist.map")
     yield from difference(mapped(root), "lib/libdist.map", declared(root),
                           "the public headers")
     yield from difference(mapped(root), "lib/libdist.map", exported(library), library)
