@@ -14,6 +14,7 @@
 #define DIST_AGENT_AGENT_H
 
 #include "agent/registration.h"
+#include "base/error.h"
 #include "base/mutex.h"
 #include "client/peer.h"
 #include "client/runtime.h"
@@ -49,7 +50,7 @@ struct dist_agent {
 	int64_t beat_ms;
 	int64_t retry_ms;
 	unsigned seed;
-	char last_trouble[256]; /* already logged */
+	char last_trouble[DIST_ERROR_TEXT_MAX + 32]; /* already logged */
 };
 
 /* Told when a master orders the node to drain, and how a master sees the node. */

@@ -85,7 +85,7 @@ self_set_endpoints(struct dist_self *self, const struct dist_node_options *optio
 static char *
 bounded_name(const char *name)
 {
-	return strndup(name ? name : "", LONG_NAME_MAX);
+	return name ? strndup(name, LONG_NAME_MAX) : strdup("");
 }
 
 static enum dist_err
