@@ -10,6 +10,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* Of input that nobody wants, at a connection's end. */
+#define DISCARD_READS_MAX 256
+
 struct dist_server_conn *
 dist_server_conn_new(struct dist_server *server, uint64_t id, int fd,
                      const struct dist_sockaddr *peer)
@@ -262,12 +265,28 @@ conn_forget_deferred_locked(struct dist_server_conn *conn) DIST_REQUIRES(&conn->
 	return n;
 }
 
+/*
+ * A socket that is closed over unread input resets its connection (RFC 2525 section
+ * 2.17), and replies that the peer has not received yet are lost with it.
+ */
+static void
+conn_discard_input(const struct dist_server_conn *conn)
+{
+	char bytes[4096];
+
+	for (unsigned i = 0; i < DISCARD_READS_MAX; i++) {
+		if (recv(conn->fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+			return;
+	}
+}
+
 unsigned
 dist_server_conn_close(struct dist_server_conn *conn, bool *ret_watched)
 {
 	unsigned n_deferred;
 	int fd;
 
+	conn_discard_input(conn);
 	dist_lock(&conn->lock);
 	atomic_store(&conn->gone, true);
 	n_deferred = conn_forget_deferred_locked(conn);
