@@ -1,7 +1,6 @@
 #include "client/call.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,21 +316,6 @@ dist_call_finish(struct dist_call *call, enum dist_err err, const char *text)
 		atomic_fetch_sub(&call->route->in_flight, 1);
 	call_announce(call, atomic_load_explicit(&call->word, memory_order_relaxed),
 	              DIST_CALL_DONE);
-}
-
-bool
-dist_call_fail(struct dist_call *call, enum dist_err err, const char *format, ...)
-{
-	char text[DIST_ERROR_TEXT_MAX];
-	va_list args;
-
-	if (!dist_call_claim(call))
-		return false;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	dist_call_finish(call, err, text);
-	return true;
 }
 
 /* Claimed: the results into the caller's memory. */

@@ -206,10 +206,6 @@ bool dist_call_claim(struct dist_call *call) DIST_MUST_CHECK;
  */
 void dist_call_finish(struct dist_call *call, enum dist_err err, const char *text);
 
-/* Claim and finish in one, for failures; false: it had ended. */
-bool dist_call_fail(struct dist_call *call, enum dist_err err, const char *format, ...)
-	DIST_PRINTF(3, 4);
-
 /* A success came: claim, decode the results, finish. */
 void dist_call_decode(struct dist_call *call, const uint8_t *results, size_t length);
 

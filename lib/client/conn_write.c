@@ -1,16 +1,20 @@
 /*
- * The writer role. Whoever finds it free sends all that has gathered, and goes on until
- * nothing is left; others only add to it meanwhile, so that what came from many threads
- * leaves in few system calls.
+ * The writer role. Whoever finds it free sends all that has gathered; others only add to
+ * it meanwhile, so that what came from many threads leaves in few system calls. A thread
+ * that has sent for others long enough leaves the rest to the loop.
  */
 #include <errno.h>
 
 #include "client/conn.h"
 
+/* Batches that one thread sends on end. */
+#define ROUNDS_MAX 16
+
 bool
 dist_conn_flush_locked(struct dist_conn *conn)
 {
 	enum dist_sent sent = DIST_SENT_ALL;
+	unsigned rounds = 0;
 	bool more = true;
 	int failure = 0;
 
@@ -18,7 +22,8 @@ dist_conn_flush_locked(struct dist_conn *conn)
 	    dist_outbuf_pending(&conn->out) == 0)
 		return true;
 	conn->writing = true;
-	while (more && sent == DIST_SENT_ALL && conn->state == DIST_CONN_READY) {
+	while (more && sent == DIST_SENT_ALL && conn->state == DIST_CONN_READY &&
+	       rounds++ < ROUNDS_MAX) {
 		conn->in_hand = conn->out.appended;
 		dist_outbuf_begin(&conn->out);
 		dist_unlock(&conn->lock);
@@ -28,7 +33,8 @@ dist_conn_flush_locked(struct dist_conn *conn)
 		more = dist_outbuf_end(&conn->out);
 	}
 	conn->writing = false;
-	if (sent == DIST_SENT_BLOCKED && conn->state == DIST_CONN_READY) {
+	/* The loop goes on when there is room, which may be at once. */
+	if (more && sent != DIST_SENT_BROKEN && conn->state == DIST_CONN_READY) {
 		conn->blocked = true;
 		dist_conn_arm_locked(conn);
 	}

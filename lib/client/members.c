@@ -112,7 +112,7 @@ dist_members_add_fixed(struct dist_members *members, struct dist_peer *peer)
 
 /* --- Views --------------------------------------------------------------------------- */
 
-/* The peer's reference goes with it. Without memory it is ended here and now. */
+/* With a reference of its own. Without memory its connections end when they are idle. */
 static void
 leavers_add(struct dist_leavers *leavers, struct dist_member *member)
 {
@@ -127,8 +127,10 @@ leavers_add(struct dist_leavers *leavers, struct dist_member *member)
 		lease_ms = realloc(leavers->lease_ms, capacity * sizeof(*lease_ms));
 		if (lease_ms)
 			leavers->lease_ms = lease_ms;
-		if (!list || !lease_ms)
+		if (!list || !lease_ms) {
+			atomic_store(&member->peer->leaving, true);
 			return;
+		}
 		leavers->capacity = capacity;
 	}
 	leavers->list[leavers->n] = dist_peer_ref(member->peer);

@@ -20,6 +20,7 @@
 #include "client/wait.h"
 
 struct dist_queue {
+	unsigned fork_generation; /* read-only, like the descriptor */
 	int fd; /* readable while something is finished; kept so once it was asked for */
 
 	atomic_uint refs; /* the caller's, and one for each call that is to be pushed */
@@ -44,12 +45,20 @@ dist_queue_new(struct dist_queue **ret_queue)
 		free(queue);
 		return dist_error_set_errno(DIST_ESYSTEM, errno, "cannot make an eventfd");
 	}
+	queue->fork_generation = dist_fork_generation();
 	atomic_init(&queue->refs, 1);
 	dist_mutex_init(&queue->lock, DIST_RANK_QUEUE);
 	dist_list_init(&queue->pending);
 	dist_list_init(&queue->finished);
 	*ret_queue = queue;
 	return DIST_OK;
+}
+
+/* In a fork's child its lock may be held by a thread that does not exist there. */
+static bool
+queue_forked(const struct dist_queue *queue)
+{
+	return queue->fork_generation != dist_fork_generation();
 }
 
 static void
@@ -110,6 +119,8 @@ dist_queue_add(struct dist_queue *queue, struct dist_waiter *waiter, void *tag)
 
 	if (!waiter)
 		return dist_error_set(DIST_EINVAL, "no waiter: the call did not start");
+	if (queue_forked(queue))
+		return dist_error_set_plain(DIST_EFORKED);
 	dist_lock(&call->lock);
 	given = call->queued;
 	call->queued = true;
@@ -155,10 +166,15 @@ struct dist_waiter *
 dist_queue_take(struct dist_queue *queue, int64_t timeout_ms)
 {
 	int64_t deadline_ns = timeout_ms == 0 ? 0 : dist_deadline_in_ms(timeout_ms);
-	struct dist_inside before = dist_inside_enter();
 	struct dist_call *call = NULL;
+	struct dist_inside before;
 	struct dist_list *link;
 
+	if (queue_forked(queue)) {
+		dist_error_set_plain(DIST_EFORKED);
+		return NULL;
+	}
+	before = dist_inside_enter();
 	dist_lock(&queue->lock);
 	while (!(link = dist_list_pop(&queue->finished)) && queue->n_pending) {
 		if (timeout_ms == 0 || !queue_sleep_locked(queue, deadline_ns))
@@ -185,6 +201,8 @@ dist_queue_length(struct dist_queue *queue)
 {
 	size_t length;
 
+	if (queue_forked(queue))
+		return 0;
 	dist_lock(&queue->lock);
 	length = queue->n_pending + queue->n_finished;
 	dist_unlock(&queue->lock);
@@ -194,9 +212,12 @@ dist_queue_length(struct dist_queue *queue)
 int
 dist_queue_fd(struct dist_queue *queue)
 {
-	struct dist_inside before = dist_inside_enter();
+	struct dist_inside before;
 	uint64_t one = 1;
 
+	if (queue_forked(queue))
+		return queue->fd;
+	before = dist_inside_enter();
 	dist_lock(&queue->lock);
 	if (!queue->fd_asked && queue->n_finished &&
 	    write(queue->fd, &one, sizeof(one)) < 0)
@@ -213,7 +234,7 @@ dist_queue_free(struct dist_queue *queue)
 	struct dist_list *link;
 	struct dist_call *call;
 
-	if (!queue)
+	if (!queue || queue_forked(queue))
 		return;
 	/* End what is in flight; each is pushed by whoever ends it. */
 	for (;;) {

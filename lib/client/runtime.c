@@ -52,20 +52,27 @@ fork_watch(void)
 	pthread_atfork(NULL, NULL, fork_child);
 }
 
+unsigned
+dist_fork_generation(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fork_watch);
+	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
 static void *callbacks_main(void *arg);
 
 enum dist_err
 dist_runtime_start(struct dist_runtime **ret_runtime, const char *name)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct dist_runtime *runtime = calloc(1, sizeof(*runtime));
 	char thread_name[32];
 	enum dist_err err;
 
 	if (!runtime)
 		return dist_error_set_plain(DIST_ENOMEM);
-	pthread_once(&once, fork_watch);
-	runtime->fork_generation = atomic_load(&fork_generation);
+	runtime->fork_generation = dist_fork_generation();
 	atomic_init(&runtime->refs, 1);
 	dist_mutex_init(&runtime->store_lock, DIST_RANK_LEAF);
 	dist_mutex_init(&runtime->lock, DIST_RANK_LEAF);
@@ -120,6 +127,7 @@ dist_runtime_stop(struct dist_runtime *runtime)
 	pthread_cond_broadcast(&runtime->changed);
 	dist_unlock(&runtime->lock);
 	pthread_join(runtime->callback_thread, NULL);
+	close(runtime->kick_fd); /* only connections use it, and there are none */
 	dist_runtime_unref(runtime);
 }
 
@@ -140,7 +148,6 @@ dist_runtime_unref(struct dist_runtime *runtime)
 	while ((link = dist_list_pop(&runtime->store)))
 		free(DIST_CONTAINER_OF(link, struct dist_call, link));
 	dist_loop_free(runtime->loop);
-	close(runtime->kick_fd);
 	pthread_cond_destroy(&runtime->changed);
 	dist_mutex_fini(&runtime->lock);
 	dist_mutex_fini(&runtime->store_lock);

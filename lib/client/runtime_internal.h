@@ -17,6 +17,9 @@ struct dist_loop *dist_runtime_loop(struct dist_runtime *runtime);
 /* Readable when a thread that polls its connection must look up: see conn_read.c. */
 int dist_runtime_kick_fd(const struct dist_runtime *runtime);
 
+/* Counts the forks that led to this process; what keeps it sees a later one. */
+unsigned dist_fork_generation(void);
+
 /* Made before a fork(), used in the child: it may touch no lock and no socket. */
 bool dist_runtime_forked(const struct dist_runtime *runtime);
 

@@ -57,16 +57,11 @@ const struct dist_node_info *
 dist_waiter_node(struct dist_waiter *waiter)
 {
 	struct dist_call *call = dist_call_of(waiter);
-	struct dist_peer *peer;
 
-	if (waiter_check(waiter))
+	/* While it is in flight it may go to another node, and let go of the one it had. */
+	if (waiter_check(waiter) || dist_call_state(call) != DIST_CALL_DONE || !call->peer)
 		return NULL;
-	if (dist_call_state(call) == DIST_CALL_DONE)
-		return call->peer ? &call->peer->info : NULL;
-	/* A tried peer stays the call's until it is freed, or until all were busy. */
-	peer = dist_call_current_peer(call);
-	dist_peer_unref(peer);
-	return peer ? &peer->info : NULL;
+	return &call->peer->info;
 }
 
 const char *

@@ -112,13 +112,14 @@ dist_loop_stop(struct dist_loop *loop)
 	loop->stopped = true;
 	dist_unlock(&loop->lock);
 	loop_run_timers(loop, DIST_NEVER);
+	/* No source is left. The other descriptor may be about to be written to still. */
+	close(loop->epoll_fd);
 }
 
 void
 dist_loop_free(struct dist_loop *loop)
 {
 	close(loop->wake_fd);
-	close(loop->epoll_fd);
 	dist_mutex_fini(&loop->lock);
 	free(loop);
 }

@@ -160,7 +160,10 @@ struct dist_call_options {
 	int64_t timeout_ms;
 	/* Running twice does no harm: a call whose node was lost goes to another one. */
 	bool idempotent;
-	/* Nodes that one call may be sent to in all; 3. 1: never sent again. */
+	/*
+	 * Nodes that may be lost under one idempotent call before it fails; 3. Nodes that
+	 * did not run it, busy ones, say, do not count.
+	 */
 	unsigned max_tries;
 	/* Calls with equal affinity go to the same node while it lives; none. */
 	uint64_t affinity;

@@ -93,8 +93,8 @@ DIST_PUBLIC enum dist_err dist_wait_any(struct dist_waiter *const *waiters,
                                         size_t *ret_index) DIST_MUST_CHECK;
 
 /*
- * The node that answered, or was tried last; NULL until one was picked. Borrowed until
- * the waiter is freed.
+ * The node that answered, or was tried last; NULL until the call has ended, and when no
+ * node was picked. Borrowed until the waiter is freed.
  */
 DIST_PUBLIC const struct dist_node_info *dist_waiter_node(struct dist_waiter *waiter);
 

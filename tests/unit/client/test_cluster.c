@@ -291,23 +291,34 @@ static void
 test_a_forked_child_is_told_so(void **state)
 {
 	struct fixture *f = *state;
-	quad_t result;
+	struct dist_waiter *waiter;
+	struct dist_queue *queue;
+	quad_t result, other;
 	int status;
 	pid_t child;
 
 	assert_int_equal(sum(f->arith, 1, 1, &result), RPC_SUCCESS);
+	assert_ok(dist_queue_new(&queue));
+	assert_ok(dist_queue_add(queue, go(f->arith, &other), NULL));
 	child = fork();
 	if (child == 0) {
 		bool right = sum(f->arith, 1, 1, &result) == RPC_FAILED &&
 		             dist_error_last() == DIST_EFORKED &&
-		             !go(f->arith, &result) && dist_error_last() == DIST_EFORKED;
+		             !go(f->arith, &result) && dist_error_last() == DIST_EFORKED &&
+		             !dist_queue_take(queue, DIST_FOREVER) &&
+		             dist_error_last() == DIST_EFORKED;
 
+		dist_queue_free(queue);
 		clnt_destroy(f->arith);
 		dist_cluster_close(f->cluster);
 		_exit(right ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_non_null(waiter = dist_queue_take(queue, DIST_FOREVER));
+	assert_ok(dist_waiter_wait(waiter, 0));
+	dist_waiter_free(waiter);
+	dist_queue_free(queue);
 	assert_int_equal(sum(f->arith, 1, 1, &result), RPC_SUCCESS);
 }
 
