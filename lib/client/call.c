@@ -163,7 +163,10 @@ dist_call_encode(struct dist_call *call, const struct opaque_auth *cred, xdrproc
 	return DIST_OK;
 }
 
-/* What the verifier says of the time that is left; never 0, which means none. */
+/*
+ * What the verifier says of the time that is left; never 0, which means none. Rounded up:
+ * a node that gave up before the caller would answer "did not run" to one that waits.
+ */
 static uint32_t
 call_left_ms(const struct dist_call *call)
 {
@@ -171,7 +174,7 @@ call_left_ms(const struct dist_call *call)
 
 	if (call->deadline_ns == DIST_NEVER)
 		return DIST_META_NO_DEADLINE;
-	left_ms = (call->deadline_ns - dist_clock_ns()) / DIST_NS_PER_MS;
+	left_ms = (call->deadline_ns - dist_clock_ns()) / DIST_NS_PER_MS + 1;
 	return (uint32_t)DIST_MAX(1, DIST_MIN(left_ms, INT32_MAX));
 }
 
