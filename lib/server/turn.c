@@ -349,7 +349,11 @@ dist_server_turn_begin(struct dist_worker *self, struct dist_server_conn *conn)
 	loop->now_ns = loop->turn_began_ns = dist_clock_ns();
 	if (!conn->has_records) {
 		alive = turn_receive(self, conn);
-		conn->received_ns = loop->now_ns;
+		/*
+		 * Not when the turn began: this thread may have waited for a CPU since,
+		 * and deadlines count from no earlier than their calls were made.
+		 */
+		conn->received_ns = dist_clock_ns();
 		/* For all we know: a turn may end before it looks at the first one. */
 		conn->has_records = true;
 	}
