@@ -129,8 +129,8 @@ dist_pending_unwanted(const struct dist_pending *pending,
 }
 
 /*
- * The caller rounded down what it has left: a millisecond later its time is over by its
- * own clock as well, so that it has nothing to do with what it is told.
+ * Callers round what they have left to milliseconds: one later the time is over by the
+ * caller's clock as well, so that it has nothing to do with what it is told.
  */
 static bool
 call_is_late(const struct dist_server_call *call)
