@@ -79,7 +79,11 @@ struct dist_node_options {
 	const char *advertise;
 	/* The node's name; its advertised "HOST:PORT". */
 	const char *name;
-	/* Procedures that run at once; the number of CPUs this process may use. */
+	/*
+	 * Procedures that run at once; the number of CPUs this process may use. One that
+	 * waits for a call of its own counts: where nodes call their own program, have
+	 * more workers than such calls can wait at once, and give these calls a deadline.
+	 */
 	unsigned workers;
 	/* Calls that may wait for a worker before callers are told "busy"; 1024. */
 	unsigned queue;

@@ -300,6 +300,7 @@ test_the_server_says_no_in_onc_rpcs_words(void **state)
 {
 	struct fixture *f = *state;
 	CLIENT *other = dist_peer_client(f->peer, ARITH_PROG, 7, NULL);
+	struct dist_waiter *waiter;
 	struct rpc_err rpc_err;
 	quad_t sum;
 	int one = 1;
@@ -310,6 +311,14 @@ test_the_server_says_no_in_onc_rpcs_words(void **state)
 	assert_int_equal(rpc_err.re_vers.low, 1);
 	assert_int_equal(rpc_err.re_vers.high, 1);
 	assert_int_equal(dist_error_last(), DIST_ERPC);
+	waiter = dist_go(other, arith_sum_1, ints(&one, 1), &sum);
+	assert_int_equal(dist_waiter_wait(waiter, DIST_FOREVER), DIST_ERPC);
+	memset(&rpc_err, 0, sizeof(rpc_err));
+	dist_waiter_rpc_error(waiter, &rpc_err);
+	assert_int_equal(rpc_err.re_status, RPC_PROGVERSMISMATCH);
+	assert_int_equal(rpc_err.re_vers.low, 1);
+	assert_int_equal(rpc_err.re_vers.high, 1);
+	dist_waiter_free(waiter);
 	clnt_destroy(other);
 	other = dist_peer_client(f->peer, ARITH_PROG + 1, 1, NULL);
 	assert_int_equal(arith_sum_1(ints(&one, 1), &sum, other), RPC_PROGUNAVAIL);
