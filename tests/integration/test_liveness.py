@@ -173,6 +173,19 @@ def test_a_new_node_is_used_by_a_running_program_within_200_ms(cluster):
     assert load.end()["failed"] == 0
 
 
+def test_a_call_waits_for_a_first_node_if_told_to(cluster):
+    master = cluster.master()
+    patient = cluster.load(master.address, "--wait-for-nodes-ms", "20000")
+    hasty = cluster.load(master.address)
+    # By now the patient one has called too, and there is nobody.
+    hasty.wait_line("^failed ")
+    node = cluster.node(master.address)
+    patient.wait_answers({node.node_name})
+    report = patient.end()
+    assert report["failed"] == 0
+    assert report["wrong"] == 0
+
+
 def test_of_two_masters_one_dies_and_no_caller_notices(cluster):
     masters = [cluster.master(), cluster.master()]
     both = ",".join(master.address for master in masters)
