@@ -45,14 +45,16 @@ static void
 call_give_up(struct dist_call *call, enum dist_err err, const char *text)
 {
 	if (dist_call_claim(call)) {
-		if (err == DIST_ECLOSED || err == DIST_EDEADLINE || !call->last_err) {
+		if (err == DIST_ECLOSED || err == DIST_EDEADLINE) {
 			dist_call_finish(call, err, text);
 		} else if (call->n_lost && call->last_err != DIST_ECONNRESET &&
 		           call->last_err != DIST_ERPC) {
 			call_finish_lost(call);
-		} else {
+		} else if (call->last_err) {
 			call->rpc_err = call->last_rpc_err;
 			dist_call_finish(call, call->last_err, call->last_text);
+		} else {
+			dist_call_finish(call, err, text);
 		}
 	}
 	dist_call_unref(call);
@@ -84,7 +86,11 @@ call_retry_later(struct dist_call *call)
 	int64_t pause_ns = call_busy_pause_ns(call);
 
 	call->n_busy++;
+	/* A new round with its own last word: by then there may be nobody to be busy. */
 	dist_call_forget_tried(call);
+	call->last_err = DIST_OK;
+	free(call->last_text);
+	call->last_text = NULL;
 	dist_timer_init(&call->retry_timer, call_on_retry);
 	/* A loop that has stopped means that its peers are closed: then this ends it. */
 	if (!dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->retry_timer,

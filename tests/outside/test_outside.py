@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from conftest import HERE
+from conftest import CC, HERE
 from harness import command
 
 COMPILERS = [("gcc", "-std=c11"), ("clang", "-std=c11"),
@@ -146,3 +146,19 @@ def test_an_installed_module_is_found_by_its_name(cluster, tmp_path, module):
                          "127.0.0.1:0", module, cwd=tmp_path)
     node.wait_line("node-listening ")
     assert node.stop() == 0
+
+
+def test_a_program_links_the_static_library(installed, project, cluster):
+    """Without libdist.so: what pkg-config --static names is enough, and nothing less."""
+    installed.run("make", "-C", project)
+    flags = installed.run("pkg-config", "--static", "--cflags", "--libs", "dist").split()
+    flags = [installed.libdir / "libdist.a" if flag == "-ldist" else flag
+             for flag in flags + installed.env["CFLAGS"].split()]
+    installed.run(CC, "-w", "-D_GNU_SOURCE", "-o", project / "static",
+                  project / "main.c", project / "matrix_clnt.c", project / "matrix_xdr.c",
+                  *flags)
+    assert "libdist" not in installed.run("ldd", project / "static")
+    master = cluster.master()
+    cluster.node(master.address, name="here", module=str(project / "matrix.so"))
+    assert installed.run(project / "static", master.address) == \
+        "7 10 15 22 trace 5 from here\n"
