@@ -109,7 +109,7 @@ fixture_call_write(const struct fixture_call *call, uint8_t *to)
 	at = put(at, call->with_meta ? DIST_META_SIZE : 0);
 	if (call->with_meta) {
 		at = put(at, call->left_ms ? call->left_ms : DIST_META_NO_DEADLINE);
-		at = put(at, 1);
+		at = put(at, call->attempt ? call->attempt : 1);
 	}
 	for (unsigned i = 0; i < call->n_args; i++)
 		at = put(at, call->args[i]);
@@ -404,6 +404,13 @@ bool_t
 probe_time_left_1_svc(quad_t *result, struct svc_req *rqstp)
 {
 	*result = dist_request_time_left_ms(rqstp);
+	return TRUE;
+}
+
+bool_t
+probe_attempt_1_svc(u_int *result, struct svc_req *rqstp)
+{
+	*result = dist_request_attempt(rqstp);
 	return TRUE;
 }
 

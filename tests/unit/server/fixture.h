@@ -39,6 +39,7 @@ struct fixture_call {
 	uint32_t flavor;      /* of an empty credential */
 	bool with_meta;
 	uint32_t left_ms; /* 0: none */
+	uint32_t attempt; /* 0: the first */
 	uint32_t args[8];
 	unsigned n_args;
 };

@@ -321,6 +321,33 @@ test_a_procedure_sees_its_deadline(void **state)
 }
 
 static void
+test_a_procedure_sees_which_attempt_it_is(void **state)
+{
+	struct dist_server *server = fixture_server(NULL);
+	struct fixture_call call = { .xid = 1,
+		                     .prog = PROBE_PROG,
+		                     .vers = 1,
+		                     .proc = PROBE_ATTEMPT,
+		                     .with_meta = true,
+		                     .attempt = 3 };
+	int fd = fixture_connect(server);
+	struct fixture_reply reply;
+
+	(void)state;
+	fixture_send_call(fd, &call);
+	assert_true(fixture_receive(fd, &reply));
+	assert_int_equal(reply.n_words, 9);
+	assert_int_equal(reply.words[8], 3);
+
+	/* A stock caller does not say. */
+	call.with_meta = false;
+	fixture_send_call(fd, &call);
+	fixture_expect_success(fd, 1, 1);
+	close(fd);
+	dist_server_stop(server);
+}
+
+static void
 test_a_queued_call_whose_deadline_has_passed_is_not_run(void **state)
 {
 	struct dist_server_options options = { .workers = 1 };
@@ -362,6 +389,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_queued_calls_of_a_caller_that_left_are_not_run),
 	cmocka_unit_test(test_a_connection_has_no_more_deferred_calls_than_it_may),
 	cmocka_unit_test(test_a_procedure_sees_its_deadline),
+	cmocka_unit_test(test_a_procedure_sees_which_attempt_it_is),
 	cmocka_unit_test(test_a_queued_call_whose_deadline_has_passed_is_not_run),
 };
 
