@@ -20,14 +20,17 @@ on_signal(int number)
 		kill(running, SIGTERM);
 }
 
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+
+#define N_CAUGHT (sizeof(caught) / sizeof(caught[0]))
+
 void
 dist_command_catch_signals(void)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_signal };
 
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
+	for (size_t i = 0; i < N_CAUGHT; i++)
+		sigaction(caught[i], &action, NULL);
 }
 
 static int
@@ -55,6 +58,34 @@ command_exec(const struct dist_command *command, int output, int messages)
 	_exit(errno == ENOENT ? DIST_COMMAND_NOT_FOUND : 126);
 }
 
+/*
+ * Start the program; its number is known to on_signal() before a signal is let in, so
+ * that none falls between the two and leaves it running.
+ */
+static pid_t
+child_start(const struct dist_command *command, int output, int messages)
+{
+	sigset_t held, before;
+	pid_t pid = -1;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < N_CAUGHT; i++)
+		sigaddset(&held, caught[i]);
+	sigprocmask(SIG_BLOCK, &held, &before);
+	if (!dist_command_interrupted)
+		pid = fork();
+	if (pid == 0) {
+		/* on_signal() is the parent's: a signal before the exec ends the child. */
+		for (size_t i = 0; i < N_CAUGHT; i++)
+			signal(caught[i], SIG_DFL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		command_exec(command, output, messages);
+	}
+	running = pid > 0 ? pid : 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
 static int
 child_wait(pid_t pid)
 {
@@ -79,10 +110,7 @@ dist_command_run(const struct dist_command *command)
 	pid_t pid;
 
 	if (output >= 0 && messages >= 0) {
-		pid = dist_command_interrupted ? -1 : fork();
-		if (pid == 0)
-			command_exec(command, output, messages);
-		running = pid > 0 ? pid : 0;
+		pid = child_start(command, output, messages);
 		if (pid > 0)
 			status = child_wait(pid);
 		running = 0;
