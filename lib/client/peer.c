@@ -14,7 +14,6 @@
 #include "client/route.h"
 #include "client/runtime_internal.h"
 #include "idl/node.h"
-#include "io/socket.h"
 
 #define CONNECT_TIMEOUT_MS 3000
 #define MAX_RECORD_BYTES ((size_t)128 * 1024 * 1024)
@@ -267,19 +266,6 @@ dist_peer_closed(struct dist_peer *peer)
 	closed = peer->closed;
 	dist_unlock(&peer->lock);
 	return closed;
-}
-
-bool
-dist_peer_local_address(struct dist_peer *peer, struct dist_sockaddr *ret)
-{
-	struct dist_conn *conn;
-
-	dist_lock(&peer->lock);
-	conn = peer->conns[DIST_LANE_SMALL];
-	if (conn)
-		*ret = dist_socket_local(conn->source.fd);
-	dist_unlock(&peer->lock);
-	return conn != NULL;
 }
 
 /* --- What it does not serve ---------------------------------------------------------- */

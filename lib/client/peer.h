@@ -39,9 +39,6 @@ enum dist_err dist_peer_open(struct dist_peer **ret_peer, struct dist_runtime *r
 CLIENT *dist_peer_client(struct dist_peer *peer, rpcprog_t prog, rpcvers_t vers,
                          const struct dist_call_options *options);
 
-/* Where the open connection's own end is; false: there is none open now. */
-bool dist_peer_local_address(struct dist_peer *peer, struct dist_sockaddr *ret);
-
 /* End its connections; calls in flight end with DIST_ECLOSED. Taken; NULL is nothing. */
 void dist_peer_close(struct dist_peer *peer);
 
