@@ -23,12 +23,27 @@ static const char help[] =
 	"  --name NAME             the node's name; its advertised address\n"
 	"  --workers N             procedures that run at once; the number of CPUs\n"
 	"  --queue N               calls that may wait for a worker; 1024\n"
+	"  --queue-bytes N         the same in bytes of their records; 1073741824, 1 GiB, or\n"
+	"                          a quarter of the memory\n"
+	"  --max-calls-per-connection N\n"
+	"                          calls of one connection that wait, run or are answered\n"
+	"                          later; 8192\n"
 	"  --serial PROGRAM        run this program (name or number) one call at a time;\n"
 	"                          may be given again\n"
 	"  --attribute NAME=VALUE  shown beside the node; may be given again\n"
 	"  --heartbeat-ms N        time between two heartbeats; 1000\n"
 	"  --max-record-bytes N    the largest call or reply; 134217728, 128 MiB\n"
+	"  --max-decode-bytes N    memory for decoding one call; the larger of 1048576, 1 MiB,\n"
+	"                          and 16 times its record\n"
+	"  --max-buffered-bytes N  memory for half calls and untaken replies in all; a quarter\n"
+	"                          of the memory\n"
 	"  --max-connections N     connections at once; 20000\n"
+	"  --max-connections-per-peer N\n"
+	"                          of these from one address; 12000\n"
+	"  --idle-timeout-ms N     an unused connection ends after this; 600000\n"
+	"  --header-timeout-ms N   one that began a call and has not sent its header; 10000\n"
+	"  --record-timeout-ms N   one that began a call and has not sent it all; 30000\n"
+	"  --reply-timeout-ms N    one that takes nothing of its replies; 60000\n"
 	"  --spin-us N             poll so long for the next call before sleeping: shorter\n"
 	"                          answers for more CPU time; 0\n"
 	"  --drain-timeout-ms N    how long running calls are waited for at the end; 10000\n"
@@ -50,11 +65,20 @@ enum {
 	OPTION_NAME,
 	OPTION_WORKERS,
 	OPTION_QUEUE,
+	OPTION_QUEUE_BYTES,
+	OPTION_MAX_CALLS,
 	OPTION_SERIAL,
 	OPTION_ATTRIBUTE,
 	OPTION_HEARTBEAT,
 	OPTION_MAX_RECORD,
+	OPTION_MAX_DECODE,
+	OPTION_MAX_BUFFERED,
 	OPTION_MAX_CONNECTIONS,
+	OPTION_MAX_PER_PEER,
+	OPTION_IDLE_TIMEOUT,
+	OPTION_HEADER_TIMEOUT,
+	OPTION_RECORD_TIMEOUT,
+	OPTION_REPLY_TIMEOUT,
 	OPTION_SPIN,
 	OPTION_DRAIN_TIMEOUT,
 	OPTION_NO_RPCBIND,
@@ -71,11 +95,20 @@ static const struct option options[] = {
 	{ "name", required_argument, NULL, OPTION_NAME },
 	{ "workers", required_argument, NULL, OPTION_WORKERS },
 	{ "queue", required_argument, NULL, OPTION_QUEUE },
+	{ "queue-bytes", required_argument, NULL, OPTION_QUEUE_BYTES },
+	{ "max-calls-per-connection", required_argument, NULL, OPTION_MAX_CALLS },
 	{ "serial", required_argument, NULL, OPTION_SERIAL },
 	{ "attribute", required_argument, NULL, OPTION_ATTRIBUTE },
 	{ "heartbeat-ms", required_argument, NULL, OPTION_HEARTBEAT },
 	{ "max-record-bytes", required_argument, NULL, OPTION_MAX_RECORD },
+	{ "max-decode-bytes", required_argument, NULL, OPTION_MAX_DECODE },
+	{ "max-buffered-bytes", required_argument, NULL, OPTION_MAX_BUFFERED },
 	{ "max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS },
+	{ "max-connections-per-peer", required_argument, NULL, OPTION_MAX_PER_PEER },
+	{ "idle-timeout-ms", required_argument, NULL, OPTION_IDLE_TIMEOUT },
+	{ "header-timeout-ms", required_argument, NULL, OPTION_HEADER_TIMEOUT },
+	{ "record-timeout-ms", required_argument, NULL, OPTION_RECORD_TIMEOUT },
+	{ "reply-timeout-ms", required_argument, NULL, OPTION_REPLY_TIMEOUT },
 	{ "spin-us", required_argument, NULL, OPTION_SPIN },
 	{ "drain-timeout-ms", required_argument, NULL, OPTION_DRAIN_TIMEOUT },
 	{ "no-rpcbind", no_argument, NULL, OPTION_NO_RPCBIND },
@@ -84,31 +117,6 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
-
-static bool
-set_unsigned(const char *option, const char *text, int64_t min, int64_t max,
-             unsigned *ret)
-{
-	int64_t number;
-
-	if (!program_number(option, text, min, max, &number))
-		return false;
-	*ret = (unsigned)number;
-	return true;
-}
-
-/* A fragment holds 2^31 - 1 bytes (RFC 5531 section 11); one record of 64 KiB must fit.
- */
-static bool
-set_max_record(struct dist_node_options *o, const char *text)
-{
-	int64_t number;
-
-	if (!program_number("--max-record-bytes", text, 65536, INT_MAX, &number))
-		return false;
-	o->max_record_bytes = (size_t)number;
-	return true;
-}
 
 /* Its value may be empty and may hold further '='. */
 static bool
@@ -127,20 +135,62 @@ add_attribute(struct config *config, char *text)
 }
 
 static bool
+set_limit(struct dist_node_options *o, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_QUEUE:
+		return program_unsigned("--queue", value, 1, INT_MAX, &o->queue);
+	case OPTION_QUEUE_BYTES:
+		return program_size("--queue-bytes", value, 1, SSIZE_MAX, &o->queue_bytes);
+	case OPTION_MAX_CALLS:
+		return program_unsigned("--max-calls-per-connection", value, 1, INT_MAX,
+					&o->max_calls_per_connection);
+	case OPTION_MAX_RECORD:
+		/* A fragment holds 2^31 - 1 bytes (RFC 5531 section 11). */
+		return program_size("--max-record-bytes", value, 65536, INT_MAX,
+				    &o->max_record_bytes);
+	case OPTION_MAX_DECODE:
+		return program_size("--max-decode-bytes", value, 65536, SSIZE_MAX,
+				    &o->max_decode_bytes);
+	case OPTION_MAX_BUFFERED:
+		return program_size("--max-buffered-bytes", value, 1 << 20, SSIZE_MAX,
+				    &o->max_buffered_bytes);
+	case OPTION_MAX_CONNECTIONS:
+		return program_unsigned("--max-connections", value, 1, INT_MAX,
+					&o->max_connections);
+	default:
+		return program_unsigned("--max-connections-per-peer", value, 1, INT_MAX,
+					&o->max_connections_per_peer);
+	}
+}
+
+static bool
+set_timeout(struct dist_node_options *o, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_IDLE_TIMEOUT:
+		return program_number("--idle-timeout-ms", value, 1, INT_MAX,
+		                      &o->idle_timeout_ms);
+	case OPTION_HEADER_TIMEOUT:
+		return program_number("--header-timeout-ms", value, 1, INT_MAX,
+		                      &o->header_timeout_ms);
+	case OPTION_RECORD_TIMEOUT:
+		return program_number("--record-timeout-ms", value, 1, INT_MAX,
+		                      &o->record_timeout_ms);
+	default:
+		return program_number("--reply-timeout-ms", value, 1, INT_MAX,
+		                      &o->reply_timeout_ms);
+	}
+}
+
+static bool
 set_number(struct dist_node_options *o, int option, const char *value)
 {
 	switch (option) {
 	case OPTION_WORKERS:
-		return set_unsigned("--workers", value, 1, 65536, &o->workers);
-	case OPTION_QUEUE:
-		return set_unsigned("--queue", value, 1, INT_MAX, &o->queue);
-	case OPTION_MAX_RECORD:
-		return set_max_record(o, value);
-	case OPTION_MAX_CONNECTIONS:
-		return set_unsigned("--max-connections", value, 1, INT_MAX,
-		                    &o->max_connections);
+		return program_unsigned("--workers", value, 1, 65536, &o->workers);
 	case OPTION_SPIN:
-		return set_unsigned("--spin-us", value, 0, 1000000, &o->spin_us);
+		return program_unsigned("--spin-us", value, 0, 1000000, &o->spin_us);
 	case OPTION_HEARTBEAT:
 		return program_number("--heartbeat-ms", value, 1, INT_MAX / 3,
 		                      &o->heartbeat_ms);
@@ -169,11 +219,22 @@ set_option(struct config *config, int option, char *value)
 	case OPTION_NAME:
 		o->name = value;
 		return true;
-	case OPTION_WORKERS:
 	case OPTION_QUEUE:
-	case OPTION_HEARTBEAT:
+	case OPTION_QUEUE_BYTES:
+	case OPTION_MAX_CALLS:
 	case OPTION_MAX_RECORD:
+	case OPTION_MAX_DECODE:
+	case OPTION_MAX_BUFFERED:
 	case OPTION_MAX_CONNECTIONS:
+	case OPTION_MAX_PER_PEER:
+		return set_limit(o, option, value);
+	case OPTION_IDLE_TIMEOUT:
+	case OPTION_HEADER_TIMEOUT:
+	case OPTION_RECORD_TIMEOUT:
+	case OPTION_REPLY_TIMEOUT:
+		return set_timeout(o, option, value);
+	case OPTION_WORKERS:
+	case OPTION_HEARTBEAT:
 	case OPTION_SPIN:
 	case OPTION_DRAIN_TIMEOUT:
 		return set_number(o, option, value);
@@ -217,7 +278,7 @@ parse(struct config *config, int argc, char **argv, int *ret_status)
 	int option;
 
 	*ret_status = PROGRAM_WRONG_USAGE;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = program_next_option(argc, argv, options)) != -1) {
 		if (option == OPTION_HELP) {
 			*ret_status = program_print(help);
 			return false;

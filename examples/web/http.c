@@ -169,16 +169,18 @@ web_start_http(struct web *web, int listener)
 	return daemon;
 }
 
-void
+int
 web_stop_requests(struct web *web, struct MHD_Daemon *daemon)
 {
 	int listener = MHD_quiesce_daemon(daemon);
 
+	/* Not closed: MHD's thread may be about to look at it once more. */
 	if (listener >= 0)
-		close(listener);
+		shutdown(listener, SHUT_RDWR);
 	pthread_mutex_lock(&web->lock);
 	web->stopping = true;
 	pthread_mutex_unlock(&web->lock);
+	return listener;
 }
 
 void

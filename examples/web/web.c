@@ -50,7 +50,7 @@ static bool
 web_serve(struct web *web, unsigned master_port, int listener, const char *address)
 {
 	struct MHD_Daemon *daemon = web_start_http(web, listener);
-	int signal_number;
+	int signal_number, stopped_listener;
 
 	if (!daemon) {
 		fprintf(stderr, "web: the HTTP server could not be started\n");
@@ -66,12 +66,14 @@ web_serve(struct web *web, unsigned master_port, int listener, const char *addre
 	 * each request with a reply of its own. MHD wants no suspended connection at
 	 * its stop.
 	 */
-	web_stop_requests(web, daemon);
+	stopped_listener = web_stop_requests(web, daemon);
 	web_wait_requests(web);
 	dist_cluster_close(web->cluster);
 	web->cluster = NULL;
 	web_wait_requests(web);
 	MHD_stop_daemon(daemon);
+	if (stopped_listener >= 0)
+		close(stopped_listener);
 	return true;
 }
 

@@ -44,8 +44,11 @@ struct web {
 /* Serve HTTP on @listener, taken. Given: MHD_stop_daemon() it. NULL: no memory. */
 struct MHD_Daemon *web_start_http(struct web *web, int listener);
 
-/* Take no new connection; a request on an old one is told that the server stops. */
-void web_stop_requests(struct web *web, struct MHD_Daemon *daemon);
+/*
+ * Take no new connection; a request on an old one is told that the server stops.
+ * Given: what was listened on, to close() after MHD_stop_daemon(); or -1.
+ */
+int web_stop_requests(struct web *web, struct MHD_Daemon *daemon);
 
 /* Wait until each request has its reply, some seconds at most. */
 void web_wait_requests(struct web *web);

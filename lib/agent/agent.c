@@ -15,6 +15,7 @@
 #define BEAT_MIN_MS    500  /* a master's time to answer a heartbeat, at least */
 #define LEAVE_MS       1000 /* likewise to answer DEREGISTER */
 #define RETRY_FIRST_MS 50
+#define BEAT_LEAST_MS  10   /* between two, whatever term a master grants */
 #define DUPLICATE_MS   5000 /* between two looks whether we are still one */
 
 /* --- State and sleep ---------------------------------------------------------- */
@@ -26,7 +27,7 @@ agent_set_state(struct dist_agent *agent, enum dist_agent_state next)
 
 	dist_lock(&registrar->lock);
 	agent->state = next;
-	pthread_cond_broadcast(&registrar->changed);
+	dist_cond_broadcast(&registrar->changed);
 	dist_unlock(&registrar->lock);
 }
 
@@ -42,14 +43,12 @@ agent_sleep(struct dist_agent *agent, int64_t ms)
 {
 	struct dist_registrar *registrar = agent->registrar;
 	int64_t until_ns = dist_deadline_in_ms(ms);
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
-	int over = 0;
-	bool goes_on;
+	bool goes_on, over = false;
 
 	dist_lock(&registrar->lock);
 	while ((goes_on = !registrar->leaving && !agent_is_stopping(agent)) && !over)
-		over = pthread_cond_timedwait(&registrar->changed,
-		                              &registrar->lock.mutex, &until);
+		over = !dist_cond_wait_until(&registrar->changed, &registrar->lock,
+		                             until_ns);
 	dist_unlock(&registrar->lock);
 	return goes_on;
 }
@@ -149,7 +148,8 @@ agent_granted(struct dist_agent *agent, const dist_registered *registered,
 
 	agent->beat = (dist_heartbeat){ .session = registered->session };
 	memcpy(agent->beat.token, registered->token, sizeof(dist_id));
-	agent->beat_ms = DIST_MAX(1, DIST_MIN(registrar->heartbeat_ms, third_ms));
+	agent->beat_ms =
+		DIST_MAX(BEAT_LEAST_MS, DIST_MIN(registrar->heartbeat_ms, third_ms));
 	agent->retry_ms = RETRY_FIRST_MS;
 	agent->last_trouble[0] = '\0';
 	agent_tell_address(agent, &registered->seen_as);
@@ -159,7 +159,7 @@ agent_granted(struct dist_agent *agent, const dist_registered *registered,
 	dist_lock(&registrar->lock);
 	memcpy(agent->master_id, registered->master, sizeof(dist_id));
 	agent->state = DIST_AGENT_HELD;
-	pthread_cond_broadcast(&registrar->changed);
+	dist_cond_broadcast(&registrar->changed);
 	dist_unlock(&registrar->lock);
 }
 
@@ -172,7 +172,7 @@ agent_refused(struct dist_agent *agent, const char *reason)
 	dist_lock(&registrar->lock);
 	snprintf(agent->refusal, sizeof(agent->refusal), "%s", reason);
 	agent->state = DIST_AGENT_REFUSED;
-	pthread_cond_broadcast(&registrar->changed);
+	dist_cond_broadcast(&registrar->changed);
 	dist_unlock(&registrar->lock);
 }
 

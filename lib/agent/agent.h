@@ -72,7 +72,7 @@ struct dist_registrar {
 
 	atomic_bool stopping;   /* give up all that is under way */
 	struct dist_mutex lock; /* guards the rest, and what struct dist_agent says */
-	pthread_cond_t changed; /* an agent's state, or one of these */
+	struct dist_cond changed; /* an agent's state, or one of these */
 	bool leaving;           /* deregister */
 };
 

@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/snapshot.h"
 #include "client/announce.h"
+#include "server/stats.h"
 
 #include <dist/node.h>
 #include <errno.h>
@@ -99,11 +101,17 @@ node_make_server(struct dist_node *node, const struct dist_service *const *servi
 		.name = "node",
 		.workers = options->workers,
 		.queue = options->queue,
+		.queue_bytes = options->queue_bytes,
+		.max_calls_per_connection = options->max_calls_per_connection,
 		.max_record_bytes = options->max_record_bytes,
 		.max_decode_bytes = options->max_decode_bytes,
+		.max_buffered_bytes = options->max_buffered_bytes,
 		.max_connections = options->max_connections,
+		.max_connections_per_peer = options->max_connections_per_peer,
 		.idle_timeout_ms = options->idle_timeout_ms,
+		.header_timeout_ms = options->header_timeout_ms,
 		.record_timeout_ms = options->record_timeout_ms,
+		.reply_timeout_ms = options->reply_timeout_ms,
 		.spin_us = options->spin_us,
 		.on_drain = node_on_drain,
 		.arg = node,
@@ -401,6 +409,23 @@ bool
 dist_node_drain_asked(struct dist_node *node)
 {
 	return atomic_load(&node->drain_asked);
+}
+
+enum dist_err
+dist_node_stats(struct dist_stats **ret_stats, struct dist_node *node)
+{
+	char address[DIST_ADDRESS_TEXT_MAX];
+	struct dist_snapshot snapshot;
+	enum dist_err err = node_check_process(node);
+
+	if (err)
+		return err;
+	dist_sockaddr_format(&node->self.addresses[0], address);
+	dist_snapshot_init(&snapshot);
+	dist_snapshot_node(&snapshot, dist_node_name(node), address,
+	                   (const uint8_t *)node->self.as.instance);
+	dist_server_stats_add(node->server, &snapshot);
+	return dist_snapshot_finish(&snapshot, ret_stats);
 }
 
 int

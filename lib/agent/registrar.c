@@ -33,14 +33,10 @@ enum dist_err
 dist_registrar_start(struct dist_registrar *registrar,
                      const struct dist_hostport *masters, size_t n_masters)
 {
-	pthread_condattr_t attr;
 	enum dist_err err = DIST_OK;
 
 	dist_mutex_init(&registrar->lock, DIST_RANK_AGENT);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&registrar->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	dist_cond_init(&registrar->changed);
 	registrar->agents = calloc(n_masters + 1, sizeof(*registrar->agents));
 	if (!registrar->agents)
 		return dist_error_set_plain(DIST_ENOMEM);
@@ -86,10 +82,9 @@ dist_registrar_wait(struct dist_registrar *registrar, unsigned n_masters,
                     int64_t timeout_ms)
 {
 	int64_t until_ns = dist_deadline_in_ms(timeout_ms);
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 	enum dist_err err = DIST_OK;
 	unsigned n_held = 0;
-	int over = 0;
+	bool over = false;
 
 	if (n_masters > registrar->n_agents)
 		return dist_error_set(DIST_EINVAL, "the node has %zu masters, not %u",
@@ -109,8 +104,8 @@ dist_registrar_wait(struct dist_registrar *registrar, unsigned n_masters,
 				"%lld ms",
 				n_held, n_masters, (long long)timeout_ms);
 		else
-			over = pthread_cond_timedwait(&registrar->changed,
-			                              &registrar->lock.mutex, &until);
+			over = !dist_cond_wait_until(&registrar->changed,
+			                             &registrar->lock, until_ns);
 	}
 	dist_unlock(&registrar->lock);
 	return err;
@@ -119,17 +114,16 @@ dist_registrar_wait(struct dist_registrar *registrar, unsigned n_masters,
 void
 dist_registrar_leave(struct dist_registrar *registrar, int64_t deadline_ns)
 {
-	struct timespec until = { deadline_ns / 1000000000, deadline_ns % 1000000000 };
-	int over = 0;
+	bool over = false;
 
 	if (!registrar->n_agents)
 		return;
 	dist_lock(&registrar->lock);
 	registrar->leaving = true;
-	pthread_cond_broadcast(&registrar->changed);
+	dist_cond_broadcast(&registrar->changed);
 	while (!over && count_locked(registrar, DIST_AGENT_LEFT) < registrar->n_agents)
-		over = pthread_cond_timedwait(&registrar->changed,
-		                              &registrar->lock.mutex, &until);
+		over = !dist_cond_wait_until(&registrar->changed, &registrar->lock,
+		                             deadline_ns);
 	dist_unlock(&registrar->lock);
 }
 
@@ -153,7 +147,7 @@ dist_registrar_stop(struct dist_registrar *registrar)
 		return;
 	dist_lock(&registrar->lock);
 	atomic_store(&registrar->stopping, true);
-	pthread_cond_broadcast(&registrar->changed);
+	dist_cond_broadcast(&registrar->changed);
 	dist_unlock(&registrar->lock);
 	for (size_t i = 0; i < registrar->n_agents; i++)
 		agent_interrupt(&registrar->agents[i]);
@@ -164,6 +158,5 @@ dist_registrar_stop(struct dist_registrar *registrar)
 	free(registrar->agents);
 	registrar->agents = NULL;
 	registrar->n_agents = 0;
-	pthread_cond_destroy(&registrar->changed);
 	dist_mutex_fini(&registrar->lock);
 }

@@ -1,3 +1,3 @@
 #include "base/blocking.h"
 
-__thread dist_block_fn *dist_thread_block_hook;
+DIST_THREAD_LOCAL dist_block_fn *dist_thread_block_hook;

@@ -6,12 +6,14 @@
 #ifndef DIST_BASE_BLOCKING_H
 #define DIST_BASE_BLOCKING_H
 
+#include "base/thread.h"
+
 #include <stddef.h>
 
 typedef void dist_block_fn(void);
 
 /* Of this thread; NULL: there is nothing to hand on. */
-extern __thread dist_block_fn *dist_thread_block_hook;
+extern DIST_THREAD_LOCAL dist_block_fn *dist_thread_block_hook;
 
 /* To be called before this thread waits for another, under no lock. */
 static inline void

@@ -28,8 +28,24 @@ dist_store_be32(void *to, uint32_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
+static inline uint64_t
+dist_load_be64(const void *from)
+{
+	uint64_t word;
+
+	memcpy(&word, from, sizeof(word));
+	return __builtin_bswap64(word);
+}
+
+static inline void
+dist_store_be64(void *to, uint64_t value)
+{
+	value = __builtin_bswap64(value);
+	memcpy(to, &value, sizeof(value));
+}
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "dist_load_be32() and dist_store_be32() swap: a big-endian port drops the swap"
+#error "these functions swap: a big-endian port drops the swap"
 #endif
 
 #endif

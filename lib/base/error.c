@@ -1,5 +1,6 @@
 /* The thread's last error: a value and a sentence. */
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 /* The user's, and the one aside. */
 static __thread enum dist_err last_errs[2];
 static __thread char last_texts[2][DIST_ERROR_TEXT_MAX];
-static __thread bool is_aside;
+static DIST_THREAD_LOCAL bool is_aside;
 
 static const struct {
 	const char *name;

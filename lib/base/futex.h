@@ -25,7 +25,7 @@ dist_futex_wait(atomic_uint *word, unsigned seen, int64_t deadline_ns)
 	failed = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, seen,
 	                 deadline_ns == DIST_NEVER ? NULL : &until, NULL,
 	                 FUTEX_BITSET_MATCH_ANY);
-	return failed == 0 || errno != ETIMEDOUT;
+	return failed == 0 || (errno != ETIMEDOUT && errno != EINVAL);
 }
 
 static inline void

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 #define LOG_LINE_MAX 1024
 
 static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER;
@@ -41,6 +43,12 @@ dist_log_set_sink(dist_log_fn *new_sink, void *arg, enum dist_log_level level)
 	pthread_rwlock_unlock(&sink_lock);
 }
 
+void
+dist_log_forked(void)
+{
+	sink_lock = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
+}
+
 /* Names and texts of peers are in it: one record stays one line, and moves no cursor. */
 static void
 text_drop_controls(char *text)
@@ -55,6 +63,7 @@ void
 dist_log(enum dist_log_level level, const char *id, const char *format, ...)
 {
 	char text[LOG_LINE_MAX];
+	int cancel_state;
 	va_list args;
 
 	if ((int)level > atomic_load_explicit(&sink_level, memory_order_relaxed))
@@ -64,10 +73,12 @@ dist_log(enum dist_log_level level, const char *id, const char *format, ...)
 	va_end(args);
 	text_drop_controls(text);
 
+	cancel_state = dist_cancel_off();
 	pthread_rwlock_rdlock(&sink_lock);
 	if (sink && (int)level <= atomic_load(&sink_level))
 		sink(level, id, text, sink_arg);
 	pthread_rwlock_unlock(&sink_lock);
+	dist_cancel_restore(cancel_state);
 }
 
 bool

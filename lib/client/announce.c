@@ -50,7 +50,7 @@ struct dist_announce {
 
 	atomic_bool stopping; /* set under the lock; questions under way look at it */
 	struct dist_mutex lock;
-	pthread_cond_t wake;
+	struct dist_cond wake;
 
 	/* The thread's alone. */
 	struct claim *claims;
@@ -278,14 +278,11 @@ static bool
 announce_sleep(struct dist_announce *announce)
 {
 	int64_t until_ns = dist_deadline_in_ms(announce->look_ms);
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
-	int over = 0;
-	bool stopping;
+	bool stopping, over = false;
 
 	dist_lock(&announce->lock);
 	while (!(stopping = atomic_load(&announce->stopping)) && !over)
-		over = pthread_cond_timedwait(&announce->wake, &announce->lock.mutex,
-		                              &until);
+		over = !dist_cond_wait_until(&announce->wake, &announce->lock, until_ns);
 	dist_unlock(&announce->lock);
 	return !stopping;
 }
@@ -345,7 +342,6 @@ announce_free(struct dist_announce *announce)
 {
 	for (unsigned i = 0; i < announce->n_claims; i++)
 		claim_drop_lock(&announce->claims[i]);
-	pthread_cond_destroy(&announce->wake);
 	dist_mutex_fini(&announce->lock);
 	free(announce->claims);
 	free(announce);
@@ -354,13 +350,9 @@ announce_free(struct dist_announce *announce)
 static void
 announce_init_wake(struct dist_announce *announce)
 {
-	pthread_condattr_t attr;
 
 	dist_mutex_init(&announce->lock, DIST_RANK_LEAF);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&announce->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	dist_cond_init(&announce->wake);
 }
 
 enum dist_err
@@ -429,7 +421,7 @@ dist_announce_stop(struct dist_announce *announce)
 		return;
 	dist_lock(&announce->lock);
 	atomic_store(&announce->stopping, true);
-	pthread_cond_signal(&announce->wake);
+	dist_cond_signal(&announce->wake);
 	dist_unlock(&announce->lock);
 	pthread_join(announce->thread, NULL);
 

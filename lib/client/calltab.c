@@ -10,6 +10,7 @@ enum slot_state {
 	SLOT_FREE,
 	SLOT_CALL,
 	SLOT_ABANDONED,
+	SLOT_UNWANTED, /* it never had a call */
 };
 
 void
@@ -68,7 +69,7 @@ dist_calltab_add(struct dist_calltab *table, struct dist_call *call, uint32_t *r
 	while (slot->state != SLOT_FREE);
 
 	slot->xid = table->next_xid - 1;
-	slot->state = call ? SLOT_CALL : SLOT_ABANDONED;
+	slot->state = call ? SLOT_CALL : SLOT_UNWANTED;
 	slot->call = call;
 	table->n_used++;
 	table->n_pending += call ? 1 : 0;
@@ -94,9 +95,11 @@ dist_calltab_take(struct dist_calltab *table, uint32_t xid, struct dist_call **r
 	slot = calltab_slot(table, xid);
 	if (slot->state == SLOT_FREE || slot->xid != xid)
 		return DIST_CALLTAB_UNKNOWN;
-	if (slot->state == SLOT_ABANDONED) {
+	if (slot->state != SLOT_CALL) {
+		bool unwanted = slot->state == SLOT_UNWANTED;
+
 		slot_free(table, slot);
-		return DIST_CALLTAB_ABANDONED;
+		return unwanted ? DIST_CALLTAB_UNWANTED : DIST_CALLTAB_ABANDONED;
 	}
 	*ret_call = slot->call;
 	slot_free(table, slot);

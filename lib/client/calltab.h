@@ -32,6 +32,7 @@ struct dist_calltab {
 /* What a reply's xid turned out to be. */
 enum dist_calltab_found {
 	DIST_CALLTAB_UNKNOWN,   /* never given out, or answered before */
+	DIST_CALLTAB_UNWANTED,  /* it was given out without a call; the slot is free again */
 	DIST_CALLTAB_ABANDONED, /* its call was given up; the slot is free again */
 	DIST_CALLTAB_CALL,
 };

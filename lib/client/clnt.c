@@ -9,14 +9,17 @@
 #include "client/clnt.h"
 
 #include <dist/waiter.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "base/thread.h"
 #include "client/call.h"
 #include "client/dispatch.h"
+#include "client/hedge.h"
 #include "client/inside.h"
 #include "client/last.h"
 #include "client/peer_internal.h"
@@ -40,7 +43,7 @@ struct dist_clnt {
 static struct clnt_ops sync_ops, go_ops;
 
 /* What dist_go() started, between the stub's return and dist_go_started(). */
-static __thread struct dist_waiter *started;
+static DIST_THREAD_LOCAL struct dist_waiter *started;
 
 static struct dist_clnt *
 clnt_of_go(CLIENT *clnt)
@@ -53,10 +56,34 @@ clnt_of_go(CLIENT *clnt)
 static void
 call_on_deadline(struct dist_timer *timer)
 {
-	struct dist_call *call = DIST_CONTAINER_OF(timer, struct dist_call, deadline_timer);
+	struct dist_call *call = DIST_CONTAINER_OF(timer, struct dist_call, timer);
 
-	dist_call_end_now(call, DIST_EDEADLINE);
+	/*
+	 * A loop that stops runs what was not due yet, too: its cluster is closed, and all
+	 * calls have ended but those whose reply waits to be decoded, which keep it.
+	 */
+	if (dist_deadline_passed(call->deadline_ns))
+		dist_call_end_now(call, DIST_EDEADLINE);
+	else if (dist_call_pending(call))
+		dist_call_end_now(call, DIST_ECLOSED);
 	dist_call_unref(call);
+}
+
+/*
+ * After it was placed, so that until then it is this thread's alone. Whoever has ended it
+ * meanwhile found no timer to cancel.
+ */
+static void
+call_arm_deadline(struct dist_call *call)
+{
+	struct dist_loop *loop = dist_runtime_loop(call->runtime);
+
+	if (!dist_call_pending(call))
+		return;
+	dist_call_ref(call); /* the timer's */
+	if (!dist_loop_timer_set(loop, &call->timer, call->deadline_ns) ||
+	    (!dist_call_pending(call) && dist_loop_timer_cancel(loop, &call->timer)))
+		dist_call_unref(call);
 }
 
 static void
@@ -74,19 +101,6 @@ call_set_options(struct dist_call *call, struct dist_clnt *self)
 			dist_deadline_in_ms(self->options.wait_for_nodes_ms);
 }
 
-static bool
-route_admits(struct dist_route *route)
-{
-	if (!route->max_in_flight)
-		return true;
-	if (atomic_fetch_add(&route->in_flight, 1) < route->max_in_flight)
-		return true;
-	atomic_fetch_sub(&route->in_flight, 1);
-	dist_error_set(DIST_EBUSY, "%zu calls are in flight, the cluster's max_in_flight",
-	               route->max_in_flight);
-	return false;
-}
-
 /* A call with its arguments encoded, counted; NULL, and the thread's text says why. */
 static struct dist_call *
 clnt_make_call(struct dist_clnt *self, rpcproc_t proc, xdrproc_t xdr_args, void *args,
@@ -99,7 +113,7 @@ clnt_make_call(struct dist_clnt *self, rpcproc_t proc, xdrproc_t xdr_args, void 
 		dist_error_set_plain(DIST_EFORKED);
 		return NULL;
 	}
-	call = dist_call_new(self->route->runtime, self->route);
+	call = dist_call_new(self->route);
 	if (!call) {
 		dist_error_set_plain(DIST_ENOMEM);
 		return NULL;
@@ -112,11 +126,12 @@ clnt_make_call(struct dist_clnt *self, rpcproc_t proc, xdrproc_t xdr_args, void 
 	call_set_options(call, self);
 	if (dist_call_encode(call, auth ? &auth->ah_cred : &_null_auth, xdr_args, args,
 	                     self->route->max_record_bytes) ||
-	    !route_admits(self->route)) {
+	    (self->options.hedge_after_ms &&
+	     dist_hedge_prepare(call, self->options.hedge_after_ms)) ||
+	    (self->route->bound.max && dist_bound_enter(call))) {
 		dist_call_unref(call);
 		return NULL;
 	}
-	call->admitted = self->route->max_in_flight != 0;
 	return call;
 }
 
@@ -149,12 +164,14 @@ clnt_sync_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
 		return clnt_start_failed(self);
 	call->synchronous = true;
 	before = dist_inside_enter();
-	dist_dispatch_start(dist_call_ref(call));
+	dist_dispatch_start(dist_call_ref_alone(call));
+	if (call->hedging)
+		dist_hedge_arm(call);
 	if (!dist_call_wait(call, DIST_NEVER))
 		dist_call_end(call, DIST_EDEADLINE);
 	dist_inside_leave(before);
 	dist_call_outcome(call);
-	dist_last_set(self->id, &call->rpc_err, call->peer);
+	dist_last_set(self->id, &call->rpc_err, dist_call_last_peer(call));
 	stat = call->rpc_err.re_status;
 	dist_call_unref(call);
 	return stat;
@@ -184,23 +201,21 @@ clnt_go_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
              xdrproc_t xdr_result, void *result, struct timeval timeout)
 {
 	struct dist_clnt *self = clnt_of_go(clnt);
-	struct dist_inside before;
 	struct dist_call *call;
+	bool aside;
 
 	(void)timeout;
 	call = clnt_make_call(self, proc, xdr_args, args, xdr_result, result);
 	if (!call)
 		return dist_error_to_clnt_stat(dist_error_last());
-	before = dist_inside_enter();
-	if (call->deadline_ns != DIST_NEVER) {
-		dist_timer_init(&call->deadline_timer, call_on_deadline);
-		dist_call_ref(call); /* the timer's */
-		if (!dist_loop_timer_set(dist_runtime_loop(call->runtime),
-		                         &call->deadline_timer, call->deadline_ns))
-			dist_call_unref(call);
-	}
-	dist_dispatch_start(dist_call_ref(call));
-	dist_inside_leave(before);
+	aside = dist_error_aside(true); /* of cancellation inside.h speaks */
+	dist_timer_init(&call->timer, call_on_deadline);
+	dist_dispatch_start(dist_call_ref_alone(call));
+	if (call->deadline_ns != DIST_NEVER)
+		call_arm_deadline(call);
+	if (call->hedging)
+		dist_hedge_arm(call);
+	dist_error_aside(aside);
 	if (call_did_not_start(call)) {
 		enum clnt_stat stat = call->rpc_err.re_status;
 
@@ -338,19 +353,39 @@ static struct clnt_ops go_ops = {
 	.cl_abort = clnt_abort_call,
 };
 
+/* libtirpc's one of a process, made once it has memory for it; NULL: it has none. */
+static AUTH *
+no_auth(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static _Atomic(AUTH *) auth;
+	AUTH *made = atomic_load(&auth);
+
+	if (made)
+		return made;
+	/* Two threads at once would make it twice. */
+	pthread_mutex_lock(&lock);
+	made = authnone_create();
+	atomic_store(&auth, made);
+	pthread_mutex_unlock(&lock);
+	return made;
+}
+
 CLIENT *
 dist_clnt_new(struct dist_route *route, rpcprog_t prog, rpcvers_t vers,
               const struct dist_call_options *options)
 {
 	static atomic_uint_fast64_t ids;
 	struct dist_clnt *self = calloc(1, sizeof(*self));
+	AUTH *auth = no_auth();
 
-	if (!self) {
+	if (!self || !auth) {
+		free(self);
 		dist_error_set_plain(DIST_ENOMEM);
 		return NULL;
 	}
 	self->sync.cl_ops = &sync_ops;
-	self->sync.cl_auth = authnone_create();
+	self->sync.cl_auth = auth;
 	self->sync.cl_netid = "tcp";
 	self->go.cl_ops = &go_ops;
 	self->id = atomic_fetch_add(&ids, 1) + 1;

@@ -1,6 +1,7 @@
 /* A cluster from birth to death (dist/cluster.h). */
 #include "client/cluster.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "client/call.h"
 #include "client/clnt.h"
 #include "client/dispatch.h"
+#include "client/harvest.h"
 #include "client/inside.h"
 #include "client/runtime_internal.h"
 #include "io/resolve.h"
@@ -32,10 +34,48 @@ cluster_park(struct dist_route *route, struct dist_call *call)
 	open = !cluster->closed;
 	if (open) {
 		dist_list_append(&cluster->parked, &call->place_link);
-		pthread_cond_broadcast(&cluster->changed);
+		dist_cond_signal(&cluster->due);
 	}
 	dist_unlock(&cluster->lock);
 	return open;
+}
+
+/*
+ * Of a few nodes those that are called just now. Among many the calls are scattered: there
+ * the loop reads, which is told of them all.
+ */
+static void
+cluster_list_conns(struct dist_route *route, struct dist_harvest *harvest)
+{
+	struct dist_cluster *cluster = DIST_CONTAINER_OF(route, struct dist_cluster, route);
+	struct dist_peer *peers[DIST_HARVEST_CONNS];
+	unsigned n = 0;
+
+	dist_lock(&cluster->lock);
+	for (size_t i = 0; i < cluster->members.n &&
+	                   cluster->members.n <= DIST_HARVEST_CONNS; i++) {
+		struct dist_peer *peer = cluster->members.list[i]->peer;
+
+		if (atomic_load(&peer->in_flight))
+			peers[n++] = dist_peer_ref(peer);
+	}
+	dist_unlock(&cluster->lock);
+	for (unsigned i = 0; i < n; i++) {
+		dist_peer_list_conns(peers[i], harvest);
+		dist_peer_unref(peers[i]);
+	}
+}
+
+static void
+cluster_failed(struct dist_route *route)
+{
+	struct dist_cluster *cluster = DIST_CONTAINER_OF(route, struct dist_cluster, route);
+
+	if (atomic_load(&cluster->troubled) || atomic_exchange(&cluster->troubled, true))
+		return;
+	dist_lock(&cluster->lock);
+	dist_cond_signal(&cluster->due);
+	dist_unlock(&cluster->lock);
 }
 
 static void
@@ -44,7 +84,7 @@ cluster_destroy(struct dist_route *route)
 	struct dist_cluster *cluster = DIST_CONTAINER_OF(route, struct dist_cluster, route);
 
 	dist_members_fini(&cluster->members);
-	pthread_cond_destroy(&cluster->changed);
+	dist_bound_fini(&cluster->route.bound);
 	dist_mutex_fini(&cluster->lock);
 	dist_runtime_unref(cluster->route.runtime);
 	free(cluster->masters);
@@ -54,6 +94,8 @@ cluster_destroy(struct dist_route *route)
 static const struct dist_route_ops cluster_route_ops = {
 	.pick = dist_cluster_pick,
 	.park = cluster_park,
+	.failed = cluster_failed,
+	.list_conns = cluster_list_conns,
 	.destroy = cluster_destroy,
 };
 
@@ -64,7 +106,6 @@ cluster_new(struct dist_cluster **ret_cluster, const char *masters,
             const struct dist_cluster_options *options, size_t options_size)
 {
 	struct dist_cluster *cluster = calloc(1, sizeof(*cluster));
-	pthread_condattr_t monotonic;
 	enum dist_err err;
 
 	if (!cluster)
@@ -86,13 +127,14 @@ cluster_new(struct dist_cluster **ret_cluster, const char *masters,
 	cluster->route.max_record_bytes = cluster->options.max_record_bytes
 	                                          ? cluster->options.max_record_bytes
 	                                          : MAX_RECORD_BYTES;
-	cluster->route.max_in_flight = cluster->options.max_in_flight;
+	dist_bound_init(&cluster->route.bound, cluster->options.max_in_flight,
+	                cluster->options.wait_for_room);
 	atomic_init(&cluster->route.refs, 1);
 	dist_mutex_init(&cluster->lock, DIST_RANK_CLUSTER);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&cluster->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	dist_cond_init(&cluster->changed);
+	dist_cond_init(&cluster->due);
+	dist_budget_init(&cluster->retries, cluster->options.retry_budget_percent,
+	                 dist_clock_ns());
 	dist_members_init(&cluster->members);
 	dist_list_init(&cluster->parked);
 	dist_list_init(&cluster->reports);
@@ -115,6 +157,7 @@ cluster_add_server(struct dist_cluster *cluster, const struct dist_hostport *ser
 		.max_record_bytes = cluster->options.max_record_bytes,
 		.max_unsent_bytes = cluster->options.max_unsent_bytes,
 		.spin_us = cluster->options.spin_us,
+		.counted = true,
 	};
 	struct dist_addresses addresses;
 	struct dist_peer *peer;
@@ -189,13 +232,7 @@ static bool
 cluster_wait_locked(struct dist_cluster *cluster, int64_t deadline_ns)
 	DIST_REQUIRES(&cluster->lock)
 {
-	struct timespec until = { deadline_ns / 1000000000, deadline_ns % 1000000000 };
-
-	if (deadline_ns == DIST_NEVER)
-		pthread_cond_wait(&cluster->changed, &cluster->lock.mutex);
-	else if (pthread_cond_timedwait(&cluster->changed, &cluster->lock.mutex, &until))
-		return dist_clock_ns() < deadline_ns;
-	return true;
+	return dist_cond_wait_until(&cluster->changed, &cluster->lock, deadline_ns);
 }
 
 /* The first master's view suffices; when none came, what each of them said. */
@@ -336,7 +373,8 @@ dist_cluster_close(struct dist_cluster *cluster)
 	dist_lock(&cluster->lock);
 	cluster->closed = true;
 	atomic_store(&cluster->stopping, true);
-	pthread_cond_broadcast(&cluster->changed);
+	dist_cond_broadcast(&cluster->changed);
+	dist_cond_signal(&cluster->due);
 	dist_unlock(&cluster->lock);
 
 	for (unsigned i = 0; i < cluster->n_followers; i++)
@@ -362,27 +400,31 @@ dist_cluster_view_changed(struct dist_cluster *cluster)
 	dist_list_init(&mine);
 	dist_lock(&cluster->lock);
 	dist_list_move_all(&cluster->parked, &mine);
-	pthread_cond_broadcast(&cluster->changed);
+	dist_cond_broadcast(&cluster->changed);
+	if (cluster->members.n_grace)
+		dist_cond_signal(&cluster->due);
 	dist_unlock(&cluster->lock);
 	while ((link = dist_list_pop(&mine)))
 		dist_dispatch_place(DIST_CONTAINER_OF(link, struct dist_call, place_link));
 }
 
+/* Not by their group, which takes memory: without any, a wait would go on for nothing. */
 static unsigned
 count_live_locked(struct dist_cluster *cluster, uint32_t prog, uint32_t vers)
 	DIST_REQUIRES(&cluster->lock)
 {
-	struct dist_group *group;
+	struct dist_group *group = dist_groups_find(&cluster->members.groups, prog, vers);
+	bool any = prog == 0 && vers == 0;
 	unsigned n = 0;
 
-	if (prog == 0 && vers == 0) {
-		for (size_t i = 0; i < cluster->members.n; i++)
-			n += !cluster->members.list[i]->draining;
-		return n;
+	if (group)
+		return (unsigned)group->n;
+	for (size_t i = 0; i < cluster->members.n; i++) {
+		const struct dist_member *member = cluster->members.list[i];
+
+		n += !member->draining &&
+		     (any || dist_member_serves(member, prog, vers));
 	}
-	group = dist_members_group(&cluster->members, prog, vers);
-	for (size_t i = 0; group && i < group->n; i++)
-		n += !group->members[i]->draining;
 	return n;
 }
 
@@ -416,13 +458,29 @@ dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t 
 	return err;
 }
 
+/* A node as it was when a look at all began. */
+struct listed {
+	struct dist_peer *peer; /* holds a reference */
+	bool draining;
+};
+
+/* By name; those of one name by instance, which does not change with their order. */
+static int
+listed_compare(const void *a, const void *b)
+{
+	const struct dist_node_info *left = &((const struct listed *)a)->peer->info;
+	const struct dist_node_info *right = &((const struct listed *)b)->peer->info;
+	int order = strcmp(left->name, right->name);
+
+	if (order == 0)
+		order = memcmp(left->instance, right->instance, sizeof(left->instance));
+	return order ? order : strcmp(left->address, right->address);
+}
+
 enum dist_err
 dist_cluster_each_node(struct dist_cluster *cluster, dist_node_info_fn *fn, void *arg)
 {
-	struct listed {
-		struct dist_peer *peer;
-		bool draining;
-	} *list;
+	struct listed *list;
 	enum dist_err err = DIST_OK;
 	size_t n;
 
@@ -438,11 +496,13 @@ dist_cluster_each_node(struct dist_cluster *cluster, dist_node_info_fn *fn, void
 	dist_unlock(&cluster->lock);
 	if (!list)
 		return dist_error_set_plain(DIST_ENOMEM);
+	qsort(list, n, sizeof(*list), listed_compare);
 	for (size_t i = 0; i < n; i++) {
 		struct dist_node_info info = list[i].peer->info;
 
 		info.draining = list[i].draining;
 		info.in_flight = atomic_load(&list[i].peer->in_flight);
+		info.set_aside = atomic_load(&list[i].peer->troubles) & DIST_PEER_ASIDE;
 		if (!err)
 			err = fn(&info, arg);
 		dist_peer_unref(list[i].peer);
@@ -465,5 +525,14 @@ dist_client_create_sized(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t
 	}
 	if (dist_options_copy(&copy, sizeof(copy), options, options_size))
 		return NULL;
+	if (copy.hedge_after_ms < 0 || (copy.hedge_after_ms && !copy.idempotent)) {
+		dist_error_set(DIST_EINVAL,
+		               "hedge_after_ms is %" PRId64 ": %s", copy.hedge_after_ms,
+		               copy.hedge_after_ms < 0
+		                       ? "it must not be below 0"
+		                       : "it sends a call to two nodes, so the CLIENT must "
+		                         "say that its calls are idempotent");
+		return NULL;
+	}
 	return dist_clnt_new(&cluster->route, prog, vers, &copy);
 }

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/mutex.h"
+#include "client/budget.h"
 #include "client/members.h"
 #include "client/peer_internal.h"
 #include "client/route.h"
@@ -32,9 +33,15 @@ struct dist_cluster {
 	unsigned n_followers;
 	pthread_t keeper;
 	atomic_bool stopping; /* also stops look-ups */
+	atomic_bool troubled; /* calls failed lately: the keeper judges the nodes */
 
 	struct dist_mutex lock; /* guards the rest */
-	pthread_cond_t changed; /* on CLOCK_MONOTONIC: the view, or something for the keeper */
+	uint64_t n_started;     /* calls that were picked for once */
+	struct dist_budget retries;
+	int64_t retries_logged_ns;
+	struct dist_outliers outliers;
+	struct dist_cond changed; /* on CLOCK_MONOTONIC: the view is another one */
+	struct dist_cond due;     /* likewise: there is something for the keeper */
 	struct dist_members members;
 	unsigned n_views;         /* followers that have had a view */
 	bool closed;
@@ -78,6 +85,9 @@ const char *dist_follower_trouble_locked(const struct dist_follower *follower);
 bool dist_follower_report(struct dist_follower *follower, const dist_id instance);
 /* The master it follows now, with a reference; NULL: none. */
 struct dist_peer *dist_follower_master(struct dist_follower *follower);
+
+/* judge.c: set nodes aside that fail much more than the others, and take them back. */
+void dist_cluster_judge(struct dist_cluster *cluster);
 
 /* --- keeper.c ------------------------------------------------------------------------ */
 

@@ -18,10 +18,17 @@
 #include "client/dispatch.h"
 #include "client/peer_internal.h"
 #include "client/runtime_internal.h"
+#include "client/stats.h"
 #include "io/socket.h"
 
 /* What gathers before dist_go() flushes by itself. */
 #define FLUSH_BYTES ((size_t)64 * 1024)
+/* Calls that left together, from which on a first one does not leave alone. */
+#define BATCHES_MIN 8
+/* Fewer calls are no part: a segment costs more than they do. */
+#define PART_MIN 8
+/* A connection at rest for longer was waiting for more than the next round of calls. */
+#define REST_NS (100 * DIST_NS_PER_US)
 /* A connection that nobody read from for so long is read by the loop. */
 #define IDLE_NS (10 * DIST_NS_PER_MS)
 /* A connection unused for longer is looked at before it is used. */
@@ -65,8 +72,10 @@ dist_conn_open(struct dist_conn **ret_conn, struct dist_peer *peer)
 	dist_mutex_init(&conn->lock, DIST_RANK_CONN);
 	dist_calltab_init(&conn->calls, conn_first_xid());
 	dist_outbuf_init(&conn->out);
+	dist_trial_init(&conn->parts);
 	dist_list_init(&conn->parked);
 	dist_record_reader_init(&conn->reader, peer->max_record_bytes);
+	dist_spin_init(&conn->spin, peer->spin_us);
 	conn->service_task.run = conn_service;
 	conn->dispose_task.run = conn_dispose;
 	dist_timer_init(&conn->idle_timer, conn_on_idle);
@@ -139,10 +148,13 @@ conn_on_connected(struct dist_conn *conn)
 	}
 	if (dist_loop_timer_cancel(conn->loop, &conn->connect_timer))
 		dist_conn_unref(conn);
+	/* For the thread that sleeps in recv(); all other calls say MSG_DONTWAIT. */
+	dist_socket_set_blocking(conn->source.fd, 0);
 	dist_peer_conn_up(conn->peer);
 	dist_lock(&conn->lock);
 	if (conn->state == DIST_CONN_CONNECTING) {
 		conn->state = DIST_CONN_READY;
+		conn->used_at_ns = dist_clock_ns();
 		alive = dist_conn_flush_locked(conn);
 		if (alive && conn->reader_role == DIST_READER_NONE)
 			dist_conn_pass_reader_locked(conn);
@@ -195,14 +207,30 @@ dist_conn_post_service_locked(struct dist_conn *conn)
 	dist_loop_post_soon(conn->loop, &conn->service_task);
 }
 
+/* Where a thread waits and reads again and again, flushing each time, it is left to it. */
+static bool
+conn_is_served_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	bool served = conn->n_waits != conn->served_waits;
+
+	conn->served_waits = conn->n_waits;
+	return served && conn->state == DIST_CONN_READY;
+}
+
 static void
 conn_service(struct dist_task *task)
 {
 	struct dist_conn *conn = DIST_CONTAINER_OF(task, struct dist_conn, service_task);
+	bool served;
 
 	dist_lock(&conn->lock);
-	conn->service_posted = false;
+	served = conn_is_served_locked(conn);
+	conn->service_posted = served;
+	if (served)
+		dist_loop_post_later(conn->loop, task);
 	dist_unlock(&conn->lock);
+	if (served)
+		return;
 	dist_conn_serve(conn);
 	dist_conn_unref(conn);
 }
@@ -215,7 +243,8 @@ dist_conn_serve(struct dist_conn *conn)
 	dist_lock(&conn->lock);
 	alive = dist_conn_flush_locked(conn);
 	if (alive && conn->state == DIST_CONN_READY &&
-	    conn->reader_role == DIST_READER_NONE && conn->calls.n_pending) {
+	    conn->reader_role == DIST_READER_NONE && conn->calls.n_pending &&
+	    conn->n_gathering == 0) {
 		conn->reader_role = DIST_READER_ARMED;
 		dist_conn_arm_locked(conn);
 	}
@@ -252,6 +281,7 @@ conn_on_idle(struct dist_timer *timer)
 		/* Nobody holds the role: the reader's memory may be touched here. */
 		if (dist_record_reader_settle(&conn->reader) != DIST_OK)
 			dist_log_debug("no-memory", "peer=%s", conn->peer->info.address);
+		dist_outbuf_slim(&conn->out);
 	}
 	dist_unlock(&conn->lock);
 	dist_conn_unref(conn);
@@ -280,14 +310,15 @@ call_release_record(void *arg)
 }
 
 static enum dist_err
-conn_queue_record_locked(struct dist_conn *conn, struct dist_call *call)
+conn_queue_record_locked(struct dist_conn *conn, struct dist_call *call, uint32_t xid)
 	DIST_REQUIRES(&conn->lock)
 {
 	size_t length;
-	const uint8_t *record =
-		dist_call_header(call, call->xid, conn->peer->with_meta, &length);
+	const uint8_t *record = dist_call_header(call, xid, conn->peer->with_meta, &length);
 	enum dist_err err;
 
+	call->sent_bytes = (uint32_t)length;
+	dist_stats_sent(call, conn->calls.n_pending, &conn->draws);
 	if (length <= DIST_OUTBUF_COPY_MAX)
 		return dist_outbuf_append(&conn->out, record, length);
 	err = dist_outbuf_refer(&conn->out, record, length, call_release_record,
@@ -311,58 +342,128 @@ conn_check_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
 	return DIST_OK;
 }
 
+/* With an xid in the table, and its record in the output. */
+static enum dist_err
+conn_enter_locked(struct dist_conn *conn, struct dist_call *call, uint32_t *ret_xid)
+	DIST_REQUIRES(&conn->lock)
+{
+	enum dist_err err = conn_check_locked(conn);
+
+	if (!err)
+		err = dist_calltab_add(&conn->calls, call, ret_xid);
+	if (err)
+		return err;
+	err = conn_queue_record_locked(conn, call, *ret_xid);
+	if (err)
+		dist_calltab_undo(&conn->calls, *ret_xid);
+	return err;
+}
+
+/*
+ * Whether the call ended while it was placed: whoever ended it looked here before it was
+ * there. Its record is in the output, so it leaves, and what takes it back.
+ */
+static bool
+conn_take_back_locked(struct dist_conn *conn, struct dist_call *call, uint32_t xid)
+	DIST_REQUIRES(&conn->lock)
+{
+	if (dist_call_pending(call) || !dist_calltab_abandon(&conn->calls, xid, call))
+		return false;
+	if (conn->peer->with_meta)
+		dist_cancel_queue_locked(conn, xid);
+	return true;
+}
+
+/*
+ * It was at rest, and is used again. False: nobody used it for a while, and the peer has
+ * ended it.
+ */
+static bool
+conn_wake_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	int64_t rested_ns;
+
+	if (conn->state != DIST_CONN_READY)
+		return true;
+	rested_ns = dist_clock_ns() - conn->used_at_ns;
+	if (rested_ns > REST_NS)
+		dist_trial_void(&conn->parts);
+	return rested_ns <= STALE_NS || !dist_socket_is_dead(conn->source.fd);
+}
+
+/*
+ * A window of calls may leave at once, or in parts: as soon as a third of all that is in
+ * flight has gathered, so that the node has work while this side makes more of it. With a
+ * CPU for each side that is up to twice as fast, since else they take turns. Where they
+ * share one it costs as much, for the sake of nothing; so both are tried (base/trial.h).
+ */
+static bool
+conn_has_part_locked(const struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
+{
+	unsigned n_unsent = conn->n_added - conn->n_taken;
+
+	return conn->parts.way == 0 && n_unsent >= PART_MIN &&
+	       3 * n_unsent >= conn->calls.n_pending;
+}
+
+/*
+ * Whether what was added should leave now: a call that is alone (@first: on a connection
+ * at rest), unless calls come in batches lately; a part; and what is much in any case.
+ */
+static bool
+conn_should_flush_locked(struct dist_conn *conn, bool first) DIST_REQUIRES(&conn->lock)
+{
+	return (first && conn->last_batch < BATCHES_MIN) || conn_has_part_locked(conn) ||
+	       dist_outbuf_pending(&conn->out) > FLUSH_BYTES;
+}
+
 enum dist_err
 dist_conn_add(struct dist_conn *conn, struct dist_call *call)
 {
-	bool alone, flush, alive = true;
+	bool idle, taken_back, alive = true;
+	bool caller_waits = dist_dispatch_caller_waits(call);
 	enum dist_err err;
 	uint32_t xid;
 
 	dist_lock(&conn->lock);
-	alone = conn->calls.n_pending == 0;
-	if (alone && conn->state == DIST_CONN_READY &&
-	    dist_clock_ns() - conn->used_at_ns > STALE_NS &&
-	    dist_socket_is_dead(conn->source.fd)) {
+	idle = conn->calls.n_pending == 0;
+	if (idle && !conn_wake_locked(conn)) {
 		dist_unlock(&conn->lock);
 		dist_conn_close(conn, DIST_ECONNECT, "the peer had closed it");
 		return dist_error_set(DIST_ECONNECT, "%s: the peer had closed it",
 		                      dist_peer_label(conn->peer));
 	}
-	err = conn_check_locked(conn);
-	if (!err)
-		err = dist_calltab_add(&conn->calls, call, &xid);
+	err = conn_enter_locked(conn, call, &xid);
 	if (err) {
-		dist_unlock(&conn->lock);
-		return err;
-	}
-	dist_call_set_conn(call, conn, xid);
-	err = conn_queue_record_locked(conn, call);
-	if (err) {
-		dist_calltab_undo(&conn->calls, xid);
 		dist_unlock(&conn->lock);
 		return err;
 	}
 	call->sent_at_offset = conn->out.appended;
-	/* Cancelled while it was placed: whoever did so looked here before it was there. */
-	if (dist_call_state(call) != DIST_CALL_PENDING &&
-	    dist_calltab_abandon(&conn->calls, xid, call)) {
-		/* Its record is in the output: it leaves, and what takes it back. */
-		if (conn->peer->with_meta)
-			dist_cancel_queue_locked(conn, xid);
-		dist_conn_post_service_locked(conn);
-		dist_unlock(&conn->lock);
-		return dist_error_set_plain(DIST_ECANCELED);
-	}
+	dist_call_set_conn(call, conn, xid);
+	taken_back = conn_take_back_locked(conn, call, xid);
 
-	flush = call->synchronous || alone || dist_outbuf_pending(&conn->out) > FLUSH_BYTES;
-	if (flush)
+	/* From here on the call may end, and with it its reference to the connection. */
+	conn->n_adding++;
+	conn->n_added++;
+	/* A caller that goes on to wait sends and reads itself. */
+	if (!caller_waits && conn_should_flush_locked(conn, call->synchronous || idle))
 		alive = dist_conn_flush_locked(conn);
-	/* A caller that goes on to wait reads itself. */
-	if (!dist_dispatch_caller_waits(call))
+	if (!caller_waits)
 		dist_conn_post_service_locked(conn);
-	dist_unlock(&conn->lock);
-	if (!alive)
+	if (!alive) {
+		dist_unlock(&conn->lock);
 		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+		dist_lock(&conn->lock);
+	}
+	if (taken_back) {
+		atomic_fetch_sub(&conn->peer->in_flight, 1);
+		dist_stats_given_up(conn->peer, call);
+	}
+	conn->n_adding--;
+	dist_conn_try_dispose_locked(conn);
+	dist_unlock(&conn->lock);
+	if (taken_back)
+		dist_call_unref(call);
 	return DIST_OK;
 }
 
@@ -385,6 +486,7 @@ dist_conn_abandon(struct dist_conn *conn, uint32_t xid, struct dist_call *call)
 	if (!was_here)
 		return; /* a reply was being looked at: that thread sees that it ended */
 	atomic_fetch_sub(&conn->peer->in_flight, 1);
+	dist_stats_given_up(conn->peer, call);
 	dist_call_unref(call);
 }
 
@@ -410,6 +512,7 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 {
 	struct dist_list sent, unsent, *link;
 	struct dist_parked *parked, *next;
+	struct dist_call *call;
 	char text[DIST_ERROR_TEXT_MAX];
 	bool was_connecting;
 
@@ -427,7 +530,7 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 	dist_runtime_count_conn(conn->runtime, 1);
 	conn_take_calls_locked(conn, &sent, &unsent);
 	DIST_LIST_EACH (parked, next, &conn->parked, link)
-		dist_call_nudge(parked->call);
+		dist_conn_wake_parked(parked);
 	/* Whoever polls sees the end; the descriptor itself is closed when nobody has it. */
 	shutdown(conn->source.fd, SHUT_RDWR);
 	if (conn->reader_role == DIST_READER_ARMED)
@@ -446,14 +549,16 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 	dist_peer_conn_gone(conn->peer, conn, was_connecting && err != DIST_ECLOSED);
 
 	while ((link = dist_list_pop(&sent))) {
+		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
 		atomic_fetch_sub(&conn->peer->in_flight, 1);
-		dist_dispatch_lost(DIST_CONTAINER_OF(link, struct dist_call, place_link),
-		                   err == DIST_ECLOSED ? err : DIST_ECONNRESET, text);
+		dist_stats_over(conn->peer, call, DIST_OUTCOME_LOST);
+		dist_dispatch_lost(call, err == DIST_ECLOSED ? err : DIST_ECONNRESET, text);
 	}
 	while ((link = dist_list_pop(&unsent))) {
+		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
 		atomic_fetch_sub(&conn->peer->in_flight, 1);
-		dist_dispatch_not_run(DIST_CONTAINER_OF(link, struct dist_call, place_link),
-		                      err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
+		dist_stats_over(conn->peer, call, DIST_OUTCOME_NOT_SENT);
+		dist_dispatch_not_run(call, err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
 	}
 	dist_runtime_count_conn(conn->runtime, -1);
 }
@@ -474,7 +579,7 @@ void
 dist_conn_try_dispose_locked(struct dist_conn *conn)
 {
 	if (conn->state != DIST_CONN_CLOSED || conn->disposing || conn->writing ||
-	    conn->reader_role != DIST_READER_NONE)
+	    conn->n_adding || conn->reader_role != DIST_READER_NONE)
 		return;
 	conn->disposing = true;
 	dist_loop_post(conn->loop, &conn->dispose_task);
@@ -487,8 +592,16 @@ conn_dispose(struct dist_task *task)
 	struct dist_conn *conn = DIST_CONTAINER_OF(task, struct dist_conn, dispose_task);
 	struct dist_runtime *runtime = conn->runtime;
 
+	/* Whoever posted this still held the lock, and maybe nothing else. */
+	dist_lock(&conn->lock);
+	dist_unlock(&conn->lock);
 	dist_loop_remove(conn->loop, &conn->source);
 	close(conn->source.fd);
+	/*
+	 * Nobody adds or sends any more. A large record that was not sent whole keeps its
+	 * call, which remembers the connection: each would keep the other for good.
+	 */
+	dist_outbuf_fini(&conn->out);
 	dist_conn_unref(conn);
 	dist_runtime_count_conn(runtime, -1);
 }

@@ -7,6 +7,7 @@
  * leaves while it was just granted the role passes it on.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,15 +19,30 @@
 #include "base/log.h"
 #include "client/call.h"
 #include "client/conn.h"
+#include "client/conn_gather.h"
 #include "client/dispatch.h"
+#include "client/harvest.h"
+#include "client/hedge.h"
+#include "client/observe.h"
 #include "client/peer_internal.h"
 #include "client/runtime_internal.h"
+#include "client/seldom.h"
+#include "client/stats.h"
+#include "io/socket.h"
 #include "wire/callmsg.h"
 
 /* Replies looked up under one taking of the lock. */
 #define BATCH_MAX 64
+/* Received at once: the loop has other connections. */
+#define READ_MAX ((size_t)1024 * 1024)
 /* Larger results are left to the thread that waits for them. */
 #define DECODE_HERE_MAX ((size_t)64 * 1024)
+/* So large a result takes a while: what was ended with it is pushed to its queue at once. */
+#define DECODE_AFTER_PUSH ((size_t)4 * 1024)
+/* Of threads that look in turn, one asks the kernel once in this time. */
+#define LOOK_AGAIN_NS (5 * DIST_NS_PER_US)
+/* A thread that sleeps in recv() for a call with a deadline looks up so often. */
+#define RECEIVE_MS 200u
 
 struct reply {
 	struct dist_bytes record;
@@ -58,33 +74,64 @@ reply_end_call(struct dist_conn *conn, struct reply *reply, struct dist_call *ow
 {
 	struct dist_call *call = reply->call;
 
-	atomic_fetch_sub(&conn->peer->in_flight, 1);
 	if (reply->header.stat != MSG_ACCEPTED || reply->header.accept != SUCCESS) {
 		dist_dispatch_refused(call, conn->peer, &reply->header);
 		return;
 	}
-	if (call == own || reply->header.results.length <= DECODE_HERE_MAX)
+	if (call->hedging == DIST_HEDGE_SECOND)
+		dist_hedge_answered(call, reply->header.results.data,
+		                    reply->header.results.length);
+	else if (reply->header.results.length <= DECODE_HERE_MAX ||
+	    (call == own && !dist_record_reader_fills(&conn->reader, reply->record)))
 		dist_call_decode(call, reply->header.results.data,
 		                 reply->header.results.length);
 	else
 		reply_hand_over(conn, reply);
-	dist_call_unref(call);
+}
+
+/* Counted and dropped: a server that sends it is broken, or means harm. */
+static void
+conn_drop_stray_locked(struct dist_conn *conn, uint32_t xid) DIST_REQUIRES(&conn->lock)
+{
+	dist_stats_stray(&conn->peer->counts);
+	if (dist_seldom(&conn->stray_logged_ns))
+		dist_log_warning("stray-reply", "peer=%s xid=%#x so_far=%" PRIu64,
+		                 conn->peer->info.address, xid,
+		                 dist_count_get(&conn->peer->counts.stray));
 }
 
 static void
 conn_look_up(struct dist_conn *conn, struct reply *replies, unsigned n)
 {
+	enum dist_calltab_found found;
+	unsigned n_found = 0;
+	int64_t now_ns = 0;
+	bool judge;
+
 	dist_lock(&conn->lock);
 	for (unsigned i = 0; i < n; i++) {
 		replies[i].call = NULL;
 		/* Late and stray replies are nobody's. */
-		if (dist_calltab_take(&conn->calls, replies[i].header.xid,
-		                      &replies[i].call) != DIST_CALLTAB_CALL)
+		found = dist_calltab_take(&conn->calls, replies[i].header.xid,
+		                          &replies[i].call);
+		n_found += found == DIST_CALLTAB_CALL;
+		if (found != DIST_CALLTAB_CALL)
 			replies[i].call = NULL;
+		if (found == DIST_CALLTAB_ABANDONED)
+			dist_stats_late(&conn->peer->counts);
+		else if (found == DIST_CALLTAB_UNKNOWN)
+			conn_drop_stray_locked(conn, replies[i].header.xid);
 	}
+	conn->n_answered += n;
+	judge = dist_trial_count(&conn->parts, n);
+	if (judge || conn->calls.n_pending == 0)
+		now_ns = dist_clock_ns();
+	if (judge)
+		dist_trial_judge(&conn->parts, now_ns);
 	if (conn->calls.n_pending == 0)
-		conn->used_at_ns = dist_clock_ns();
+		conn->used_at_ns = now_ns;
 	dist_unlock(&conn->lock);
+	atomic_fetch_sub_explicit(&conn->peer->in_flight, n_found, memory_order_relaxed);
 }
 
 /* All whole records that are here; @own is what this thread itself waits for, or NULL. */
@@ -92,10 +139,14 @@ static enum dist_err
 conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 {
 	struct reply replies[BATCH_MAX];
+	struct dist_pushes pushes;
+	struct dist_tally tally;
 	enum dist_err err = DIST_OK;
 	bool have = true;
 	unsigned n;
 
+	dist_tally_init(&tally, conn->peer);
+	dist_pushes_begin(&pushes);
 	while (have && !err) {
 		for (n = 0; n < BATCH_MAX; n++) {
 			err = dist_record_reader_next(&conn->reader, &replies[n].record, &have);
@@ -109,10 +160,18 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 			break;
 		conn_look_up(conn, replies, n);
 		for (unsigned i = 0; i < n; i++) {
-			if (replies[i].call)
-				reply_end_call(conn, &replies[i], own);
+			if (!replies[i].call)
+				continue;
+			dist_tally_reply(&tally, replies[i].call, &replies[i].header,
+			                 replies[i].record.length);
+			reply_end_call(conn, &replies[i], own);
+			if (replies[i].record.length > DECODE_AFTER_PUSH)
+				dist_pushes_flush(&pushes);
 		}
+		dist_pushes_flush(&pushes);
 	}
+	dist_tally_flush(&tally);
+	dist_pushes_end(&pushes);
 	if (atomic_load_explicit(&conn->peer->leaving, memory_order_relaxed))
 		dist_conn_close_if_idle(conn);
 	return err;
@@ -124,9 +183,12 @@ enum received {
 	RECEIVED_END,     /* the connection is closed */
 };
 
-/* Receive once and end the calls that this answers. The role is held. */
+/*
+ * Receive once and end the calls that this answers; @flags: MSG_DONTWAIT, or 0 to sleep
+ * until there is something. The role is held.
+ */
 static enum received
-conn_receive(struct dist_conn *conn, struct dist_call *own)
+conn_receive(struct dist_conn *conn, struct dist_call *own, int flags)
 {
 	uint8_t *space;
 	size_t length;
@@ -135,7 +197,7 @@ conn_receive(struct dist_conn *conn, struct dist_call *own)
 
 	err = dist_record_reader_space(&conn->reader, &space, &length);
 	if (!err) {
-		received = recv(conn->source.fd, space, length, MSG_DONTWAIT);
+		received = recv(conn->source.fd, space, DIST_MIN(length, READ_MAX), flags);
 		if (received < 0 && (errno == EAGAIN || errno == EINTR))
 			return RECEIVED_NOTHING;
 		if (received <= 0) {
@@ -154,16 +216,27 @@ conn_receive(struct dist_conn *conn, struct dist_call *own)
 	return RECEIVED_SOME;
 }
 
+bool
+dist_conn_read_once(struct dist_conn *conn, bool *ret_open)
+{
+	enum received received = conn_receive(conn, NULL, MSG_DONTWAIT);
+
+	*ret_open = received != RECEIVED_END;
+	return received == RECEIVED_SOME;
+}
+
 /* --- The loop as reader -------------------------------------------------------------- */
 
 void
 dist_conn_read_ready(struct dist_conn *conn)
 {
-	conn_receive(conn, NULL);
+	conn_receive(conn, NULL, MSG_DONTWAIT);
 	dist_lock(&conn->lock);
 	conn->n_reads++;
 	conn->reader_role = DIST_READER_NONE;
-	if (conn->state == DIST_CONN_READY && dist_list_empty(&conn->parked)) {
+	if (conn->state == DIST_CONN_READY && conn->n_gathering) {
+		/* These look at it next. */
+	} else if (conn->state == DIST_CONN_READY && dist_list_empty(&conn->parked)) {
 		conn->reader_role = DIST_READER_ARMED;
 		dist_conn_arm_locked(conn);
 	} else {
@@ -173,6 +246,23 @@ dist_conn_read_ready(struct dist_conn *conn)
 }
 
 /* --- A caller as reader -------------------------------------------------------------- */
+
+/* Whether it still waits: otherwise it is about to leave, or will be woken to. */
+static bool
+parked_waits(const struct dist_parked *parked)
+{
+	return parked->call ? dist_call_pending(parked->call)
+	                    : !dist_harvest_told(parked->harvest);
+}
+
+void
+dist_conn_wake_parked(struct dist_parked *parked)
+{
+	if (parked->call)
+		dist_call_nudge(parked->call);
+	else
+		dist_harvest_nudge(parked->harvest);
+}
 
 void
 dist_conn_pass_reader_locked(struct dist_conn *conn)
@@ -194,12 +284,12 @@ dist_conn_pass_reader_locked(struct dist_conn *conn)
 		struct dist_parked *parked =
 			DIST_CONTAINER_OF(link, struct dist_parked, link);
 
-		if (!dist_call_pending(parked->call))
-			continue; /* it is about to leave, or will be woken to */
+		if (!parked_waits(parked))
+			continue;
 		parked->granted = true;
 		conn->reader_role = DIST_READER_CALLER;
 		conn->holder_call = parked->call;
-		dist_call_nudge(parked->call);
+		dist_conn_wake_parked(parked);
 		return;
 	}
 	if (conn->calls.n_pending)
@@ -258,23 +348,57 @@ conn_poll(struct dist_conn *conn, int64_t deadline_ns)
 	return n != 0 || left_ns > 0;
 }
 
-/* Look without sleeping, for as long as was asked for; true: something was received. */
+/* Look without sleeping, as long as that pays; true: something was received. */
 static bool
 conn_spin(struct dist_conn *conn, struct dist_call *call)
 {
-	int64_t until_ns = dist_clock_ns() + conn->peer->spin_us * DIST_NS_PER_US;
+	bool seen;
 
-	do {
-		if (conn_receive(conn, call) != RECEIVED_NOTHING)
-			return true;
-	} while (dist_clock_ns() < until_ns);
-	return false;
+	if (!dist_spin_begin(&conn->spin, dist_clock_ns()))
+		return false;
+	do
+		seen = conn_receive(conn, call, MSG_DONTWAIT) != RECEIVED_NOTHING;
+	while (!seen && dist_spin_goes_on(&conn->spin, dist_clock_ns()));
+	dist_spin_end(&conn->spin, seen, dist_clock_ns());
+	return seen;
+}
+
+/*
+ * Whether to sleep in recv() itself: one system call where ppoll() and recv() are two, and
+ * one thing to be woken by. No kick reaches it there, so it is for synchronous calls,
+ * which nobody else ends before their connection does, unless they are hedged; and not for
+ * a deadline that is near.
+ */
+static bool
+conn_may_sleep_in_recv(struct dist_conn *conn, const struct dist_call *call,
+                       int64_t deadline_ns)
+{
+	if (!call->synchronous || call->hedging)
+		return false;
+	if (deadline_ns == DIST_NEVER)
+		return true;
+	if (deadline_ns - dist_clock_ns() < 2 * RECEIVE_MS * DIST_NS_PER_MS)
+		return false;
+	if (!conn->receives_timed)
+		dist_socket_set_blocking(conn->source.fd, RECEIVE_MS);
+	conn->receives_timed = true;
+	return true;
+}
+
+static enum received
+conn_sleep_and_receive(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
+{
+	if (conn_may_sleep_in_recv(conn, call, deadline_ns))
+		return conn_receive(conn, call, 0);
+	if (!conn_poll(conn, deadline_ns))
+		return RECEIVED_NOTHING;
+	return conn_receive(conn, call, MSG_DONTWAIT);
 }
 
 /*
  * With the role held: read for all until @call is over or went elsewhere (its answer was
  * that it did not run here), the connection is, or the time. When another thread writes
- * its outcome, this one must not poll: nothing more will come for the call.
+ * its outcome, this one must not sleep: nothing more will come for the call.
  */
 static void
 conn_read_until(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
@@ -282,13 +406,42 @@ conn_read_until(struct dist_conn *conn, struct dist_call *call, int64_t deadline
 	while (dist_call_pending(call) && dist_call_is_on(call, conn)) {
 		if (conn->peer->spin_us && conn_spin(conn, call))
 			continue;
-		if (!dist_call_pending(call) || !conn_poll(conn, deadline_ns))
-			return;
-		if (conn_receive(conn, call) == RECEIVED_END)
-			return;
-		if (dist_deadline_passed(deadline_ns))
+		if (!dist_call_pending(call) ||
+		    conn_sleep_and_receive(conn, call, deadline_ns) == RECEIVED_END ||
+		    dist_deadline_passed(deadline_ns))
 			return;
 	}
+}
+
+/*
+ * With nothing to receive a moment ago, the next thread that looks need not ask the
+ * kernel again.
+ */
+void
+dist_conn_look_locked(struct dist_conn *conn, struct dist_call *own)
+{
+	int64_t now_ns = dist_clock_ns();
+	enum received received;
+	bool armed = conn->reader_role == DIST_READER_ARMED;
+
+	if ((conn->reader_role != DIST_READER_NONE && !armed) ||
+	    conn->state != DIST_CONN_READY || now_ns - conn->looked_at_ns < LOOK_AGAIN_NS)
+		return;
+	conn->reader_role = DIST_READER_CALLER;
+	conn->holder_call = own;
+	if (armed)
+		dist_conn_arm_locked(conn);
+	dist_unlock(&conn->lock);
+	received = conn_receive(conn, own, MSG_DONTWAIT);
+	dist_lock(&conn->lock);
+	conn->n_reads++;
+	if (received == RECEIVED_NOTHING)
+		conn->looked_at_ns = now_ns;
+	/* Whoever gathers looks at it next; the last of these passes it on. */
+	conn->reader_role = DIST_READER_NONE;
+	conn->holder_call = NULL;
+	if (conn->kicked || conn->state != DIST_CONN_READY)
+		dist_conn_pass_reader_locked(conn);
 }
 
 /* Sleep while another thread reads. True: the role was granted to this one. */
@@ -310,14 +463,20 @@ conn_park_locked(struct dist_conn *conn, struct dist_call *call, int64_t deadlin
 	return self.granted;
 }
 
-void
+bool
 dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
 {
-	bool alive, mine = false;
+	bool alive = true, was_open, mine = false;
 
 	dist_thread_will_block();
 	dist_lock(&conn->lock);
-	alive = dist_conn_flush_locked(conn);
+	was_open = conn->state != DIST_CONN_CLOSED;
+	conn->n_waiting++;
+	if (dist_conn_may_gather_locked(conn))
+		alive = dist_conn_gather_locked(conn, call);
+	if (alive && dist_call_pending(call))
+		alive = dist_conn_flush_locked(conn);
+	conn->n_waits++;
 	while (alive && dist_call_pending(call) && conn->state != DIST_CONN_CLOSED &&
 	       dist_call_is_on(call, conn) && !dist_deadline_passed(deadline_ns)) {
 		if (!mine && conn->state == DIST_CONN_READY &&
@@ -340,9 +499,11 @@ dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_
 		dist_lock(&conn->lock);
 		conn->n_reads++;
 	}
-	if (mine)
+	conn->n_waiting--;
+	if (mine || (conn->reader_role == DIST_READER_NONE && conn->n_gathering == 0))
 		dist_conn_pass_reader_locked(conn);
 	dist_unlock(&conn->lock);
 	if (!alive)
 		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
+	return was_open;
 }

@@ -6,15 +6,22 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
+#include "client/hedge.h"
 #include "client/peer_internal.h"
 #include "client/route.h"
 #include "client/runtime_internal.h"
+#include "client/stats.h"
 #include "idl/node.h"
 #include "wire/callmsg.h"
 
 /* After all nodes were busy: the first pause, and the longest. */
 #define BUSY_FIRST_NS (1 * DIST_NS_PER_MS)
 #define BUSY_MAX_NS (100 * DIST_NS_PER_MS)
+/* Of an error's text what names the nodes that a call was lost on. */
+#define LOST_LIST_MAX 384
+/* " and 4294967295 more" */
+#define LOST_MORE_MAX 22
 
 /* --- The last word ------------------------------------------------------------------- */
 
@@ -23,21 +30,73 @@ static void
 call_keep_failure(struct dist_call *call, enum dist_err err, const struct rpc_err *rpc_err,
                   const char *text)
 {
+	dist_call_touch(call);
 	call->last_err = err;
+	call->met_busy = call->met_busy || err == DIST_EBUSY;
 	call->last_rpc_err = rpc_err ? *rpc_err : (struct rpc_err){ 0 };
 	free(call->last_text);
 	call->last_text = strdup(text);
 }
 
-/* The last try did not run, but an earlier one may have: that is what must be said. */
-static void
-call_finish_lost(struct dist_call *call)
+/* "A, B and C", and as many as there is room for: "A, B and 7 more". */
+static const char *
+call_list_lost(const struct dist_call *call, char list[LOST_LIST_MAX])
 {
-	char text[DIST_ERROR_TEXT_MAX];
+	size_t at = 0;
 
-	snprintf(text, sizeof(text), "lost on %u node(s) before, the call may have run; then %s",
-	         call->n_lost, call->last_text ? call->last_text : "no other was left");
-	dist_call_finish(call, DIST_ECONNRESET, text);
+	list[0] = '\0';
+	for (unsigned i = 0; i < call->n_lost; i++) {
+		const char *name = dist_call_lost_on(call, i)->info.name;
+		unsigned n_left = call->n_lost - i;
+		const char *before = i == 0 ? "" : n_left == 1 ? " and " : ", ";
+
+		if (at + strlen(before) + strlen(name) + LOST_MORE_MAX > LOST_LIST_MAX) {
+			snprintf(list + at, LOST_LIST_MAX - at, "%s%u more",
+			         i ? " and " : "", n_left);
+			break;
+		}
+		at += (size_t)snprintf(list + at, LOST_LIST_MAX - at, "%s%s", before, name);
+	}
+	return list;
+}
+
+/*
+ * It may have run, which is what must be said, where, and what has become of it since; and
+ * with @reason why it goes nowhere else.
+ */
+static void
+call_finish_lost(struct dist_call *call, enum dist_err err, const char *then,
+                 const char *reason)
+{
+	bool lost_last = err == DIST_ECONNRESET && call->last_err == DIST_ECONNRESET;
+	char text[DIST_ERROR_TEXT_MAX], list[LOST_LIST_MAX];
+	const char *between = reason ? "; " : "";
+
+	reason = reason ? reason : "";
+	if (!then)
+		then = lost_last ? "the connection was lost" : "no other node was left";
+	if (lost_last && call->n_lost == 1)
+		snprintf(text, sizeof(text), "%s; the call may have run%s%s", then, between,
+		         reason);
+	else
+		snprintf(text, sizeof(text),
+		         "lost on %s; the call may have run%s%s; %s: %s",
+		         call_list_lost(call, list), between, reason,
+		         lost_last ? "the last" : "then", then);
+	dist_call_finish(call, err, text);
+}
+
+/*
+ * Whether how the last try ended is how the call did: a node's answer, unless it is that
+ * the node does not serve the program.
+ */
+static bool
+call_was_answered(const struct dist_call *call)
+{
+	enum clnt_stat stat = call->last_rpc_err.re_status;
+
+	return call->last_err == DIST_ERPC && stat != RPC_PROGUNAVAIL &&
+	       stat != RPC_PROGVERSMISMATCH;
 }
 
 /* End it with what was kept, or with @err and @text when it was never tried. */
@@ -46,10 +105,13 @@ call_give_up(struct dist_call *call, enum dist_err err, const char *text)
 {
 	if (dist_call_claim(call)) {
 		if (err == DIST_ECLOSED || err == DIST_EDEADLINE) {
-			dist_call_finish(call, err, text);
-		} else if (call->n_lost && call->last_err != DIST_ECONNRESET &&
-		           call->last_err != DIST_ERPC) {
-			call_finish_lost(call);
+			if (call->n_lost)
+				call_finish_lost(call, err, text, NULL);
+			else
+				dist_call_finish(call, err, text);
+		} else if (call->n_lost && !call_was_answered(call)) {
+			call_finish_lost(call, DIST_ECONNRESET, call->last_text,
+			                 err == DIST_ECONNRESET ? text : NULL);
 		} else if (call->last_err) {
 			call->rpc_err = call->last_rpc_err;
 			dist_call_finish(call, call->last_err, call->last_text);
@@ -65,7 +127,7 @@ call_give_up(struct dist_call *call, enum dist_err err, const char *text)
 static void
 call_on_retry(struct dist_timer *timer)
 {
-	dist_dispatch_place(DIST_CONTAINER_OF(timer, struct dist_call, retry_timer));
+	dist_dispatch_place(DIST_CONTAINER_OF(timer, struct dist_call, timer));
 }
 
 /* Each round twice as long, and never in step with others. */
@@ -89,11 +151,13 @@ call_retry_later(struct dist_call *call)
 	/* A new round with its own last word: by then there may be nobody to be busy. */
 	dist_call_forget_tried(call);
 	call->last_err = DIST_OK;
+	call->met_busy = false;
 	free(call->last_text);
 	call->last_text = NULL;
-	dist_timer_init(&call->retry_timer, call_on_retry);
+	dist_timer_init(&call->timer, call_on_retry);
+	call->alone = false;
 	/* A loop that has stopped means that its peers are closed: then this ends it. */
-	if (!dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->retry_timer,
+	if (!dist_loop_timer_set(dist_runtime_loop(call->runtime), &call->timer,
 	                         dist_clock_ns() + pause_ns))
 		dist_dispatch_place(call);
 }
@@ -105,30 +169,38 @@ call_no_peer_left(struct dist_call *call, enum dist_err err)
 	char text[DIST_ERROR_TEXT_MAX];
 
 	snprintf(text, sizeof(text), "%s", dist_error_text());
-	if (err == DIST_ENONODE && call->last_err == DIST_EBUSY && call->synchronous) {
+	if (err == DIST_ENONODE && call->met_busy && call->synchronous) {
 		call_retry_later(call);
 		return;
 	}
-	if (err == DIST_ENONODE && call->wait_nodes_until_ns > dist_clock_ns() &&
-	    call->route->ops->park(call->route, call))
-		return;
+	if (err == DIST_ENONODE && call->wait_nodes_until_ns > dist_clock_ns()) {
+		call->alone = false;
+		if (call->route->ops->park(call->route, call))
+			return;
+	}
 	call_give_up(call, err, text);
 }
 
 /* --- Placing ------------------------------------------------------------------------- */
 
-/* One peer: DIST_OK, and the call is on its way. */
+/* One peer, whose reference is taken: DIST_OK, and the call is on its way. */
 static enum dist_err
 call_try(struct dist_call *call, struct dist_peer *peer)
 {
-	enum dist_err err = dist_call_add_tried(call, peer);
+	enum dist_err err = dist_call_go_to(call, peer);
 
-	if (!err) {
-		call->n_sent++;
-		err = dist_peer_send(peer, call);
-	}
-	if (err)
+	if (err) {
 		atomic_fetch_sub(&peer->in_flight, 1);
+		dist_peer_unref(peer);
+		return err;
+	}
+	call->n_sent++;
+	err = dist_peer_send(peer, call);
+	/* It is the call's until another takes its place, which is up to this thread. */
+	if (err) {
+		atomic_fetch_sub(&peer->in_flight, 1);
+		dist_stats_over(peer, call, DIST_OUTCOME_NOT_SENT);
+	}
 	return err;
 }
 
@@ -150,12 +222,9 @@ dist_dispatch_place(struct dist_call *call)
 			return;
 		}
 		err = call_try(call, peer);
-		if (!err) {
-			dist_peer_unref(peer);
+		if (!err)
 			return;
-		}
 		call_keep_failure(call, err, NULL, dist_error_text());
-		dist_peer_unref(peer);
 		if (err == DIST_ENOMEM) {
 			call_give_up(call, err, call->last_text);
 			return;
@@ -164,7 +233,7 @@ dist_dispatch_place(struct dist_call *call)
 	dist_call_unref(call); /* it was cancelled, or its deadline passed */
 }
 
-static __thread const struct dist_call *started_here;
+static DIST_THREAD_LOCAL const struct dist_call *started_here;
 
 void
 dist_dispatch_start(struct dist_call *call)
@@ -180,6 +249,15 @@ dist_dispatch_caller_waits(const struct dist_call *call)
 	return started_here == call;
 }
 
+/* The last try came to nothing: another, unless there is one beside it already. */
+static void
+call_place_again(struct dist_call *call)
+{
+	dist_call_leave_conn(call);
+	if (!dist_hedge_wait(call))
+		dist_dispatch_place(call);
+}
+
 void
 dist_dispatch_not_run(struct dist_call *call, enum dist_err err, const char *why)
 {
@@ -187,33 +265,55 @@ dist_dispatch_not_run(struct dist_call *call, enum dist_err err, const char *why
 		call_give_up(call, err, "the cluster was closed");
 		return;
 	}
-	dist_call_leave_conn(call);
 	call_keep_failure(call, err, NULL, why);
-	dist_dispatch_place(call);
+	call_place_again(call);
+}
+
+/* It was lost, and now either goes on or is over. */
+static void
+call_place_lost(struct dist_call *call)
+{
+	if (call->idempotent && call->n_lost < call->max_tries)
+		dist_dispatch_place(call);
+	else
+		call_give_up(call, DIST_ENONODE, NULL);
 }
 
 void
 dist_dispatch_lost(struct dist_call *call, enum dist_err err, const char *why)
 {
-	char text[DIST_ERROR_TEXT_MAX];
-
 	if (err == DIST_ECLOSED) {
 		call_give_up(call, err, "the cluster was closed");
 		return;
 	}
-	call->n_lost++;
-	if (call->n_lost > 1)
-		snprintf(text, sizeof(text), "%s; lost on %u nodes, the call may have run",
-		         why, call->n_lost);
-	else
-		snprintf(text, sizeof(text), "%s; the call may have run", why);
-	call_keep_failure(call, err, NULL, text);
-	if (call->idempotent && call->n_lost < call->max_tries) {
+	dist_route_failed(call->route);
+	dist_call_lose_peer(call);
+	call_keep_failure(call, err, NULL, why);
+	if (call->idempotent)
 		dist_call_leave_conn(call);
-		dist_dispatch_place(call);
-	} else {
-		call_give_up(call, err, text);
+	if (!dist_hedge_wait(call))
+		call_place_lost(call);
+}
+
+void
+dist_dispatch_resume(struct dist_call *call, const struct dist_call *second)
+{
+	enum dist_err err;
+
+	(void)dist_hedge_wait(call); /* it takes over what the second was lost on */
+	if (second->err == DIST_ERPC && call_was_answered(second)) {
+		err = dist_call_go_to(call, dist_peer_ref(second->peer));
+		if (err)
+			dist_peer_unref(second->peer);
+		call_keep_failure(call, DIST_ERPC, &second->rpc_err,
+		                  second->text ? second->text : "");
+		call_give_up(call, DIST_ERPC, call->last_text);
+		return;
 	}
+	if (call->n_lost)
+		call_place_lost(call);
+	else
+		dist_dispatch_place(call);
 }
 
 /* --- Replies that are no success ----------------------------------------------------- */
@@ -254,8 +354,7 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 	if (rpc_err.re_status == RPC_PROGUNAVAIL ||
 	    rpc_err.re_status == RPC_PROGVERSMISMATCH) {
 		dist_peer_set_lacking(peer, call->prog, call->vers);
-		dist_call_leave_conn(call);
-		dist_dispatch_place(call);
+		call_place_again(call);
 		return;
 	}
 	call_give_up(call, DIST_ERPC, text);

@@ -25,6 +25,9 @@ void dist_dispatch_start(struct dist_call *call);
 /* This thread is in dist_dispatch_start() of a synchronous call, and will wait for it. */
 bool dist_dispatch_caller_waits(const struct dist_call *call);
 
+/* The last try of @call came to nothing, and so did its second (hedge.h): go on. */
+void dist_dispatch_resume(struct dist_call *call, const struct dist_call *second);
+
 /* Find a peer for it, one that it has not tried. */
 void dist_dispatch_place(struct dist_call *call);
 

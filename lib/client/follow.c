@@ -1,8 +1,9 @@
 /*
  * A follower: one thread that keeps a cluster's view up to date with one master. It finds
- * the master, asks for all nodes, then watches: a call that the master holds until
- * something changes. When the master goes away it looks for it again, and the cluster
- * uses the last view meanwhile.
+ * the master, then watches: a call that the master holds until something changes, and
+ * answers with all nodes for who is new to it. When the master goes away it looks for it
+ * again, and the cluster uses the last view meanwhile; if the same master is back, it
+ * tells what has changed since.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +20,19 @@
 
 /* Finding a master, all its candidates together. */
 #define FIND_NS (5000 * DIST_NS_PER_MS)
-#define LIST_TIMEOUT_MS 2000
+#define PING_TIMEOUT_MS 2000
+/* For a first view: thousands of nodes may be asked for by hundreds of clusters at once. */
+#define VIEW_TIMEOUT_MS 30000
 /* Beyond the time that a WATCH is held: then the master is silent. */
-#define WATCH_SLACK_MS 2000
+#define WATCH_SLACK_MS 5000
 #define HOLD_MIN_MS 300
 #define HOLD_MAX_MS 60000
 /* Between two attempts: the first pause, doubled up to the longest. */
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 1000
+/* Between two questions to a master: ours gather changes for nearly as long, and one that
+ * answers at once, whatever it is asked, must not keep this process busy. */
+#define ROUND_MIN_NS (5 * DIST_NS_PER_MS)
 
 struct dist_follower {
 	/* Set by dist_follower_start(), then read-only. */
@@ -170,13 +176,16 @@ make_node(const dist_node_entry *entry, void *arg)
 		.max_record_bytes = cluster->options.max_record_bytes,
 		.max_unsent_bytes = cluster->options.max_unsent_bytes,
 		.spin_us = cluster->options.spin_us,
+		.counted = true,
 	};
 	struct dist_sockaddr address;
 	struct dist_peer *peer;
 
 	if (!entry_address(entry, &address)) {
-		dist_error_set(DIST_EADDRESS, "node %s has no address that can be called",
-		               entry->name);
+		dist_log_warning("node-not-callable",
+		                 "name=\"%s\" why=\"none of its addresses can be called\"",
+		                 entry->name);
+		dist_error_set_plain(DIST_EADDRESS);
 		return NULL;
 	}
 	memcpy(options.instance, entry->instance, sizeof(options.instance));
@@ -188,7 +197,11 @@ make_node(const dist_node_entry *entry, void *arg)
 	return peer;
 }
 
-static void
+/*
+ * DIST_ENOMEM: what could not be taken in is missing, so the view does not count as seen:
+ * it is asked for once more, and what was taken in already is found as it is.
+ */
+static enum dist_err
 follower_apply(struct dist_follower *follower, const dist_view *view)
 {
 	static const dist_id nobody;
@@ -197,26 +210,32 @@ follower_apply(struct dist_follower *follower, const dist_view *view)
 	bool first = memcmp(follower->master_id, nobody, sizeof(nobody)) == 0;
 	bool restarted =
 		!first && memcmp(follower->master_id, view->master, sizeof(dist_id)) != 0;
+	enum dist_err err;
 
 	dist_lock(&cluster->lock);
-	if (dist_members_apply(&cluster->members, follower->index, view, restarted,
-	                       dist_clock_ns(), make_node, cluster, &leavers) != DIST_OK)
-		dist_log_warning("view-incomplete", "master=%s why=\"%s\"", follower->name,
-		                 dist_error_text());
-	if (first)
+	err = dist_members_apply(&cluster->members, follower->index, view, restarted,
+	                         dist_clock_ns(), make_node, cluster, &leavers);
+	if (!err && first)
 		cluster->n_views++;
-	follower->trouble[0] = '\0';
+	if (!err)
+		follower->trouble[0] = '\0';
 	dist_unlock(&cluster->lock);
 
-	memcpy(follower->master_id, view->master, sizeof(dist_id));
-	follower->epoch = view->epoch;
-	follower->lease_ms = view->lease_ms;
-	follower->n_failures = 0;
+	if (err) {
+		dist_log_warning("view-incomplete", "master=%s why=\"%s\"", follower->name,
+		                 dist_error_text());
+	} else {
+		memcpy(follower->master_id, view->master, sizeof(dist_id));
+		follower->epoch = view->epoch;
+		follower->lease_ms = view->lease_ms;
+		follower->n_failures = 0;
+	}
 	for (size_t i = 0; i < leavers.n; i++)
 		dist_keeper_depart(cluster, leavers.list[i], leavers.lease_ms[i]);
 	free(leavers.list);
 	free(leavers.lease_ms);
 	dist_cluster_view_changed(cluster);
+	return err;
 }
 
 /* --- A master over the network ------------------------------------------------------- */
@@ -227,25 +246,66 @@ follower_hold_ms(const struct dist_follower *follower)
 	return DIST_MAX(HOLD_MIN_MS, DIST_MIN(follower->lease_ms, HOLD_MAX_MS));
 }
 
-/* All nodes, as the first call to a master: it shows that one answers there. */
+/* Whether a master answers there. */
 static enum dist_err
-follower_list(struct dist_follower *follower, struct dist_peer *peer)
+follower_ping(struct dist_peer *peer)
 {
-	struct dist_call_options options = { .timeout_ms = LIST_TIMEOUT_MS };
+	struct dist_call_options options = { .timeout_ms = PING_TIMEOUT_MS };
 	CLIENT *clnt = dist_peer_client(peer, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
-	dist_view view = { 0 };
+	static const struct timeval unused = { 0, 0 };
 	enum dist_err err = DIST_OK;
 
 	if (!clnt)
 		return dist_error_last();
-	if (dist_list_1(FALSE, &view, clnt) != RPC_SUCCESS) {
+	if (clnt_call(clnt, NULLPROC, (xdrproc_t)xdr_void, NULL, (xdrproc_t)xdr_void, NULL,
+	              unused) != RPC_SUCCESS)
 		err = dist_error_last();
-	} else {
-		follower_apply(follower, &view);
-		xdr_free((xdrproc_t)xdr_dist_view, &view);
-	}
 	clnt_destroy(clnt);
 	return err;
+}
+
+/* One WATCH of at most @hold_ms, applied where it tells anything. */
+static enum dist_err
+follower_ask(struct dist_follower *follower, CLIENT *clnt, int64_t hold_ms)
+{
+	dist_watch watch = { .epoch = follower->epoch, .hold_ms = (u_int)hold_ms };
+	dist_view view = { 0 };
+	enum dist_err err = DIST_OK;
+
+	memcpy(watch.master, follower->master_id, sizeof(dist_id));
+	if (dist_watch_1(watch, &view, clnt) != RPC_SUCCESS)
+		return dist_error_last();
+	if (view.full || view.epoch != follower->epoch)
+		err = follower_apply(follower, &view);
+	xdr_free((xdrproc_t)xdr_dist_view, &view);
+	if (!err)
+		follower->n_failures = 0;
+	return err;
+}
+
+/* What is new, without waiting for more: for who comes the first time, all nodes. */
+static enum dist_err
+follower_catch_up(struct dist_follower *follower, struct dist_peer *peer)
+{
+	struct dist_call_options options = { .timeout_ms = VIEW_TIMEOUT_MS };
+	CLIENT *clnt = dist_peer_client(peer, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
+	enum dist_err err;
+
+	if (!clnt)
+		return dist_error_last();
+	err = follower_ask(follower, clnt, 0);
+	clnt_destroy(clnt);
+	return err;
+}
+
+/* A moment, with nobody waiting: it is not worth to be woken from. */
+static void
+follower_rest_until(int64_t until_ns)
+{
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+
+	if (dist_clock_ns() < until_ns)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 static enum dist_err
@@ -256,22 +316,14 @@ follower_watch(struct dist_follower *follower, struct dist_peer *peer)
 	};
 	CLIENT *clnt = dist_peer_client(peer, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
 	enum dist_err err = DIST_OK;
+	int64_t next_ns = 0;
 
 	if (!clnt)
 		return dist_error_last();
 	while (!err && !follower_stopping(follower)) {
-		dist_watch watch = { .epoch = follower->epoch,
-			             .hold_ms = (u_int)follower_hold_ms(follower) };
-		dist_view view = { 0 };
-
-		memcpy(watch.master, follower->master_id, sizeof(dist_id));
-		if (dist_watch_1(watch, &view, clnt) != RPC_SUCCESS) {
-			err = dist_error_last();
-			break;
-		}
-		if (view.full || view.epoch != follower->epoch)
-			follower_apply(follower, &view);
-		xdr_free((xdrproc_t)xdr_dist_view, &view);
+		follower_rest_until(next_ns);
+		next_ns = dist_clock_ns() + ROUND_MIN_NS;
+		err = follower_ask(follower, clnt, follower_hold_ms(follower));
 	}
 	clnt_destroy(clnt);
 	return err;
@@ -298,7 +350,9 @@ follower_try(struct dist_follower *follower, const struct dist_candidate *candid
 		return err;
 	follower_set_peer(follower, peer);
 	/* Interrupted before it was there to be shut: look once more. */
-	err = follower_stopping(follower) ? DIST_ECLOSED : follower_list(follower, peer);
+	err = follower_stopping(follower) ? DIST_ECLOSED : follower_ping(peer);
+	if (!err)
+		err = follower_catch_up(follower, peer);
 	if (!err) {
 		dist_log_info("master-followed", "address=%s found=%s", peer->info.address,
 		              dist_located_name(candidate->how));
@@ -353,18 +407,21 @@ follower_round(struct dist_follower *follower)
 
 /* --- A master of this process -------------------------------------------------------- */
 
-static void
+static enum dist_err
 follower_source_round(struct dist_follower *follower)
 {
 	dist_view view = { 0 };
 	int64_t hold_ms = follower->lease_ms ? follower_hold_ms(follower) : 0;
+	enum dist_err err;
 
-	if (follower->source.next(follower->source.arg, follower->master_id, follower->epoch,
-	                          hold_ms, &view) != DIST_OK)
-		return;
+	err = follower->source.next(follower->source.arg, follower->master_id,
+	                            follower->epoch, hold_ms, &view);
+	if (err)
+		return err;
 	if (view.full || view.epoch != follower->epoch)
-		follower_apply(follower, &view);
+		err = follower_apply(follower, &view);
 	xdr_free((xdrproc_t)xdr_dist_view, &view);
+	return err;
 }
 
 /* --- The thread ---------------------------------------------------------------------- */
@@ -376,12 +433,11 @@ follower_pause(struct dist_follower *follower)
 	unsigned doublings = DIST_MIN(follower->n_failures, 10);
 	int64_t pause_ms = DIST_MIN(PAUSE_FIRST_MS << doublings, PAUSE_MAX_MS);
 	int64_t until_ns = dist_deadline_in_ms(pause_ms);
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 
 	follower->n_failures++;
 	dist_lock(&cluster->lock);
 	while (!follower_stopping(follower) && dist_clock_ns() < until_ns)
-		pthread_cond_timedwait(&cluster->changed, &cluster->lock.mutex, &until);
+		(void)dist_cond_wait_until(&cluster->changed, &cluster->lock, until_ns);
 	dist_unlock(&cluster->lock);
 }
 
@@ -391,11 +447,10 @@ follower_main(void *arg)
 	struct dist_follower *follower = arg;
 
 	while (!follower_stopping(follower)) {
-		if (follower->source.next) {
-			follower_source_round(follower);
+		if (!follower->source.next)
+			follower_round(follower);
+		else if (follower_source_round(follower) == DIST_OK)
 			continue;
-		}
-		follower_round(follower);
 		if (!follower_stopping(follower))
 			follower_pause(follower);
 	}

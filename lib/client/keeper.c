@@ -2,12 +2,14 @@
  * The keeper: a cluster's thread for what is due now and then. It tells the masters of
  * nodes that could not be reached; it sees to those that left the view while calls are
  * on them, which go on while the node answers its pings; it looks after calls that wait
- * for a node, and after nodes that a restarted master has not listed again.
+ * for a node, and after nodes that a restarted master has not listed again. While calls
+ * fail it judges whether some nodes fail much more than the others (judge.c).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "client/call.h"
 #include "client/cluster.h"
@@ -53,7 +55,7 @@ dist_keeper_report(struct dist_cluster *cluster, const uint8_t instance[16])
 		}
 	}
 	dist_list_append(&cluster->reports, &due->link);
-	pthread_cond_broadcast(&cluster->changed);
+	dist_cond_signal(&cluster->due);
 	dist_unlock(&cluster->lock);
 }
 
@@ -86,12 +88,15 @@ report_send(struct dist_cluster *cluster, const struct dist_report_due *due)
 void
 dist_keeper_depart(struct dist_cluster *cluster, struct dist_peer *peer, int64_t lease_ms)
 {
-	struct dist_departed *departed = calloc(1, sizeof(*departed));
+	struct dist_departed *departed = NULL;
 
 	dist_log_info("node-left", "name=%s address=%s in_flight=%u", peer->info.name,
 	              peer->info.address, atomic_load(&peer->in_flight));
 	dist_peer_on_gone(peer, NULL, NULL);
 	dist_peer_leave(peer);
+	/* No call is on it and none will be: of many nodes that come and go, most. */
+	if (atomic_load(&peer->in_flight))
+		departed = calloc(1, sizeof(*departed));
 	if (!departed) {
 		dist_peer_shut(peer, DIST_ECONNRESET);
 		dist_peer_unref(peer);
@@ -101,7 +106,7 @@ dist_keeper_depart(struct dist_cluster *cluster, struct dist_peer *peer, int64_t
 	departed->lease_ms = DIST_MAX(lease_ms, LEASE_MIN_MS);
 	dist_lock(&cluster->lock);
 	dist_list_append(&cluster->departed, &departed->link);
-	pthread_cond_broadcast(&cluster->changed);
+	dist_cond_signal(&cluster->due);
 	dist_unlock(&cluster->lock);
 }
 
@@ -220,8 +225,7 @@ keeper_sleep(struct dist_cluster *cluster)
 {
 	struct dist_report_due *due = NULL;
 	struct dist_list *link;
-	int64_t until_ns = dist_clock_ns() + TICK_NS;
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	int64_t now_ns = dist_clock_ns();
 	struct dist_leavers none = { 0 };
 
 	dist_lock(&cluster->lock);
@@ -229,11 +233,12 @@ keeper_sleep(struct dist_cluster *cluster)
 		bool tick = !dist_list_empty(&cluster->parked) ||
 		            !dist_list_empty(&cluster->departed) ||
 		            dist_members_expire(&cluster->members, 0, &none) != DIST_NEVER;
+		int64_t until_ns = tick ? now_ns + TICK_NS : DIST_NEVER;
 
-		if (!tick)
-			pthread_cond_wait(&cluster->changed, &cluster->lock.mutex);
-		else if (pthread_cond_timedwait(&cluster->changed, &cluster->lock.mutex,
-		                                &until))
+		if (!tick && atomic_load(&cluster->troubled))
+			until_ns = now_ns + DIST_OUTLIER_TICK_NS;
+
+		if (!dist_cond_wait_until(&cluster->due, &cluster->lock, until_ns))
 			break;
 	}
 	link = dist_list_pop(&cluster->reports);
@@ -247,7 +252,9 @@ void *
 dist_keeper_main(void *arg)
 {
 	struct dist_cluster *cluster = arg;
+	int64_t judge_at_ns = 0;
 
+	dist_large_begin();
 	while (!atomic_load(&cluster->stopping)) {
 		struct dist_report_due *due = keeper_sleep(cluster);
 
@@ -257,7 +264,13 @@ dist_keeper_main(void *arg)
 		keeper_see_departed(cluster);
 		keeper_expire_members(cluster);
 		keeper_place_parked(cluster);
+		if (atomic_load(&cluster->troubled) && judge_at_ns <= dist_clock_ns()) {
+			dist_cluster_judge(cluster);
+			judge_at_ns = dist_clock_ns() + DIST_OUTLIER_TICK_NS;
+		}
+		dist_large_trim(dist_clock_ns());
 	}
+	dist_large_end();
 	return NULL;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "client/peer_internal.h"
 
 /* CLIENTs that a thread remembers; the one it has not used for longest makes room. */
@@ -14,7 +15,7 @@ struct last_table {
 	struct dist_last entries[LAST_MAX]; /* the most recent first */
 };
 
-static __thread struct last_table *table;
+static DIST_THREAD_LOCAL struct last_table *table;
 static pthread_key_t at_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -41,7 +42,11 @@ table_get(void)
 	if (!table) {
 		pthread_once(&once, make_key);
 		table = calloc(1, sizeof(*table));
-		pthread_setspecific(at_exit, table);
+		/* That may need memory, too; without it nobody would free the table. */
+		if (table && pthread_setspecific(at_exit, table)) {
+			free(table);
+			table = NULL;
+		}
 	}
 	return table;
 }
@@ -64,6 +69,11 @@ dist_last_set(uint64_t clnt_id, const struct rpc_err *rpc_err, struct dist_peer 
 
 	if (!mine)
 		return; /* no memory: the call itself has told how it ended */
+	/* The same CLIENT, answered by the same node: mostly it is so. */
+	if (mine->n && mine->entries[0].clnt_id == clnt_id && mine->entries[0].peer == peer) {
+		mine->entries[0].rpc_err = *rpc_err;
+		return;
+	}
 	for (at = 0; at < mine->n && mine->entries[at].clnt_id != clnt_id; at++)
 		;
 	if (at == mine->n && mine->n < LAST_MAX)

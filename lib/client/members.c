@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -11,16 +12,6 @@ void
 dist_members_init(struct dist_members *members)
 {
 	*members = (struct dist_members){ 0 };
-}
-
-static void
-groups_forget(struct dist_members *members)
-{
-	for (size_t i = 0; i < members->n_groups; i++)
-		free(members->groups[i].members);
-	free(members->groups);
-	members->groups = NULL;
-	members->n_groups = 0;
 }
 
 static void
@@ -34,61 +25,93 @@ member_free(struct dist_member *member)
 void
 dist_members_fini(struct dist_members *members)
 {
-	groups_forget(members);
+	dist_groups_forget(&members->groups);
 	for (size_t i = 0; i < members->n; i++)
 		member_free(members->list[i]);
 	free(members->list);
+	dist_map_fini(&members->by_instance);
 	*members = (struct dist_members){ 0 };
 }
 
 /* --- The list ------------------------------------------------------------------------ */
 
-static int
-member_compare(const struct dist_member *a, const struct dist_member *b)
+/* Room for one more, in the list and in the map. */
+static enum dist_err
+members_reserve(struct dist_members *members)
 {
-	int order = strcmp(a->peer->info.name, b->peer->info.name);
+	size_t capacity = members->capacity ? 2 * members->capacity : 16;
+	struct dist_member **grown;
+	uint64_t seed;
 
-	if (order == 0)
-		order = memcmp(a->peer->info.instance, b->peer->info.instance,
-		               sizeof(a->peer->info.instance));
-	return order ? order : strcmp(a->peer->info.address, b->peer->info.address);
+	/* Nodes choose their instances, so the seed is none that they could know. */
+	if (!members->by_instance.buckets &&
+	    (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
+	     dist_map_init(&members->by_instance, seed)))
+		return dist_error_set_plain(DIST_ENOMEM);
+	if (members->n < members->capacity)
+		return DIST_OK;
+	grown = realloc(members->list, capacity * sizeof(struct dist_member *));
+	if (!grown)
+		return dist_error_set_plain(DIST_ENOMEM);
+	members->list = grown;
+	members->capacity = capacity;
+	return DIST_OK;
+}
+
+static uint64_t
+instance_hash(const struct dist_members *members, const void *instance)
+{
+	return dist_map_hash(&members->by_instance, instance, sizeof(dist_id));
 }
 
 static enum dist_err
 members_insert(struct dist_members *members, struct dist_member *member)
 {
-	struct dist_member **grown;
-	size_t at = members->n;
+	enum dist_err err = members_reserve(members);
 
-	if (members->n == members->capacity) {
-		size_t capacity = members->capacity ? 2 * members->capacity : 16;
-
-		grown = realloc(members->list, capacity * sizeof(struct dist_member *));
-		if (!grown)
-			return dist_error_set_plain(DIST_ENOMEM);
-		members->list = grown;
-		members->capacity = capacity;
-	}
-	while (at > 0 && member_compare(members->list[at - 1], member) > 0)
-		at--;
-	memmove(&members->list[at + 1], &members->list[at],
-	        (members->n - at) * sizeof(struct dist_member *));
-	members->list[at] = member;
-	members->n++;
+	if (err)
+		return err;
+	member->place = members->n;
+	members->list[members->n++] = member;
+	if (!member->fixed)
+		dist_map_add(&members->by_instance, &member->by_instance,
+		             instance_hash(members, member->peer->info.instance));
 	return DIST_OK;
+}
+
+/* Out of the list, the map and the groups; it is the caller's. */
+static void
+members_take(struct dist_members *members, struct dist_member *member)
+{
+	struct dist_member *last = members->list[--members->n];
+
+	last->place = member->place;
+	members->list[member->place] = last;
+	dist_map_remove(&members->by_instance, &member->by_instance);
+	dist_groups_remove_member(&members->groups, member);
 }
 
 static struct dist_member *
 members_find(struct dist_members *members, const void *instance)
 {
-	for (size_t i = 0; i < members->n; i++) {
-		struct dist_member *member = members->list[i];
+	struct dist_member *member;
 
-		if (!member->fixed && memcmp(member->peer->info.instance, instance,
-		                             sizeof(member->peer->info.instance)) == 0)
+	if (!members->by_instance.buckets)
+		return NULL;
+	DIST_MAP_EACH (member, &members->by_instance, instance_hash(members, instance),
+	               by_instance) {
+		if (!memcmp(member->peer->info.instance, instance, sizeof(dist_id)))
 			return member;
 	}
 	return NULL;
+}
+
+static void
+member_set_grace(struct dist_members *members, struct dist_member *member, uint64_t grace)
+{
+	members->n_grace -= member->grace != 0;
+	member->grace = grace;
+	members->n_grace += member->grace != 0;
 }
 
 enum dist_err
@@ -104,10 +127,12 @@ dist_members_add_fixed(struct dist_members *members, struct dist_peer *peer)
 	member->peer = peer;
 	member->fixed = true;
 	err = members_insert(members, member);
-	if (err)
+	if (err) {
 		member_free(member);
-	groups_forget(members);
-	return err;
+		return err;
+	}
+	dist_groups_add_member(&members->groups, member);
+	return DIST_OK;
 }
 
 /* --- Views --------------------------------------------------------------------------- */
@@ -137,23 +162,47 @@ leavers_add(struct dist_leavers *leavers, struct dist_member *member)
 	leavers->lease_ms[leavers->n++] = member->lease_ms;
 }
 
-/* Those that no master lists, or may list again, leave. */
+/* Whether no master lists it, or may list it again. */
+static bool
+member_is_over(const struct dist_member *member)
+{
+	return !member->fixed && !member->listed && !member->grace;
+}
+
+static void
+members_let_go(struct dist_members *members, struct dist_member *member,
+               struct dist_leavers *leavers)
+{
+	members_take(members, member);
+	leavers_add(leavers, member);
+	member_free(member);
+}
+
 static void
 members_sweep(struct dist_members *members, struct dist_leavers *leavers)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < members->n; i++) {
-		struct dist_member *member = members->list[i];
-
-		if (member->fixed || member->listed || member->grace) {
-			members->list[kept++] = member;
-			continue;
-		}
-		leavers_add(leavers, member);
-		member_free(member);
+	/* From the end: the last one takes the place of one that leaves. */
+	for (size_t i = members->n; i-- > 0;) {
+		if (member_is_over(members->list[i]))
+			members_let_go(members, members->list[i], leavers);
 	}
-	members->n = kept;
+}
+
+/* --- What a member serves ------------------------------------------------------------ */
+
+static bool
+member_has_services(const struct dist_member *member, const dist_node_entry *entry)
+{
+	const dist_service_entry *services = entry->services.services_val;
+
+	if (!member->services || member->n_services != entry->services.services_len)
+		return false;
+	for (unsigned i = 0; i < member->n_services; i++) {
+		if (member->services[i].prog != services[i].prog ||
+		    member->services[i].vers != services[i].vers)
+			return false;
+	}
+	return true;
 }
 
 static enum dist_err
@@ -173,6 +222,29 @@ member_set_services(struct dist_member *member, const dist_node_entry *entry)
 	member->n_services = (unsigned)n;
 	return DIST_OK;
 }
+
+/* Its groups are touched only when they are others now: each costs a look at all. */
+static enum dist_err
+member_describe(struct dist_members *members, struct dist_member *member,
+                const dist_node_entry *entry)
+{
+	bool draining = entry->state == DIST_NODE_DRAINING;
+	bool same_services = member_has_services(member, entry);
+	enum dist_err err = DIST_OK;
+
+	if (draining)
+		atomic_store(&member->peer->leaving, true);
+	if (same_services && draining == member->draining)
+		return DIST_OK;
+	dist_groups_remove_member(&members->groups, member);
+	member->draining = draining;
+	if (!same_services)
+		err = member_set_services(member, entry);
+	dist_groups_add_member(&members->groups, member);
+	return err;
+}
+
+/* --- Applying ------------------------------------------------------------------------ */
 
 static enum dist_err
 members_add(struct dist_members *members, const dist_node_entry *entry,
@@ -197,34 +269,43 @@ members_add(struct dist_members *members, const dist_node_entry *entry,
 	return DIST_OK;
 }
 
+/* One master saw its end, and the end of a process is final. */
+static void
+members_apply_gone(struct dist_members *members, unsigned index,
+                   struct dist_member *member, struct dist_leavers *leavers)
+{
+	uint64_t bit = UINT64_C(1) << index;
+
+	member->listed &= ~bit;
+	member_set_grace(members, member, member->grace & ~bit);
+	if (member_is_over(member))
+		members_let_go(members, member, leavers);
+}
+
 static enum dist_err
 members_apply_entry(struct dist_members *members, unsigned index,
-                    const dist_node_entry *entry, dist_make_peer_fn *make, void *make_arg)
+                    const dist_node_entry *entry, dist_make_peer_fn *make, void *make_arg,
+                    struct dist_leavers *leavers)
 {
 	uint64_t bit = UINT64_C(1) << index;
 	struct dist_member *member = members_find(members, entry->instance);
-	enum dist_err err;
+	enum dist_err err = DIST_OK;
 
 	if (entry->state == DIST_NODE_GONE) {
-		if (member) {
-			/* One master saw its end, and the end of a process is final. */
-			member->listed &= ~bit;
-			member->grace &= ~bit;
-		}
+		if (member)
+			members_apply_gone(members, index, member, leavers);
 		return DIST_OK;
 	}
-	if (!member) {
+	if (!member)
 		err = members_add(members, entry, make, make_arg, &member);
-		if (err)
-			return err;
-	}
+	if (err == DIST_EADDRESS)
+		return DIST_OK;
+	if (err)
+		return err;
 	member->listed |= bit;
-	member->grace &= ~bit;
-	member->draining = entry->state == DIST_NODE_DRAINING;
+	member_set_grace(members, member, member->grace & ~bit);
 	member->lease_ms = entry->lease_ms;
-	if (member->draining)
-		atomic_store(&member->peer->leaving, true);
-	return member_set_services(member, entry);
+	return member_describe(members, member, entry);
 }
 
 /* What a full view does not list is gone; after a restart only once a lease is over. */
@@ -238,11 +319,11 @@ members_unlist_all(struct dist_members *members, unsigned index, bool restarted,
 		struct dist_member *member = members->list[i];
 
 		if (restarted && member->listed & bit) {
-			member->grace |= bit;
+			member_set_grace(members, member, member->grace | bit);
 			member->grace_until_ns = grace_until_ns;
 		}
 		if (!restarted)
-			member->grace &= ~bit;
+			member_set_grace(members, member, member->grace & ~bit);
 		member->listed &= ~bit;
 	}
 }
@@ -260,12 +341,13 @@ dist_members_apply(struct dist_members *members, unsigned index, const dist_view
 	for (u_int i = 0; i < view->nodes.dist_node_entries_len; i++) {
 		err = members_apply_entry(members, index,
 		                          &view->nodes.dist_node_entries_val[i], make,
-		                          make_arg);
+		                          make_arg, leavers);
 		if (err && !first)
 			first = err;
 	}
-	members_sweep(members, leavers);
-	groups_forget(members);
+	/* What a change alone ends has left by now. */
+	if (view->full)
+		members_sweep(members, leavers);
 	return first;
 }
 
@@ -276,69 +358,29 @@ dist_members_expire(struct dist_members *members, int64_t now_ns,
 	int64_t next_ns = DIST_NEVER;
 	bool any = false;
 
-	for (size_t i = 0; i < members->n; i++) {
+	for (size_t i = 0; members->n_grace && i < members->n; i++) {
 		struct dist_member *member = members->list[i];
 
 		if (!member->grace)
 			continue;
 		if (member->grace_until_ns <= now_ns) {
-			member->grace = 0;
+			member_set_grace(members, member, 0);
 			any = true;
 		} else {
 			next_ns = DIST_MIN(next_ns, member->grace_until_ns);
 		}
 	}
-	if (any) {
+	if (any)
 		members_sweep(members, leavers);
-		groups_forget(members);
-	}
 	return next_ns;
-}
-
-/* --- Groups -------------------------------------------------------------------------- */
-
-static bool
-member_serves(const struct dist_member *member, uint32_t prog, uint32_t vers)
-{
-	if (member->fixed)
-		return true;
-	for (unsigned i = 0; i < member->n_services; i++) {
-		if (member->services[i].prog == prog && member->services[i].vers == vers)
-			return true;
-	}
-	return false;
-}
-
-static struct dist_group *
-groups_add(struct dist_members *members, uint32_t prog, uint32_t vers)
-{
-	struct dist_group *group, *grown;
-
-	grown = realloc(members->groups, (members->n_groups + 1) * sizeof(*grown));
-	if (!grown)
-		return NULL;
-	members->groups = grown;
-	group = &grown[members->n_groups];
-	*group = (struct dist_group){ .prog = prog, .vers = vers };
-	group->members = calloc(members->n ? members->n : 1, sizeof(struct dist_member *));
-	if (!group->members)
-		return NULL;
-	members->n_groups++;
-	for (size_t i = 0; i < members->n; i++) {
-		if (member_serves(members->list[i], prog, vers))
-			group->members[group->n++] = members->list[i];
-	}
-	return group;
 }
 
 struct dist_group *
 dist_members_group(struct dist_members *members, uint32_t prog, uint32_t vers)
 {
-	for (size_t i = 0; i < members->n_groups; i++) {
-		struct dist_group *group = &members->groups[i];
+	struct dist_group *group = dist_groups_find(&members->groups, prog, vers);
 
-		if (group->prog == prog && group->vers == vers)
-			return group;
-	}
-	return groups_add(members, prog, vers);
+	return group ? group
+	             : dist_groups_make(&members->groups, prog, vers, members->list,
+	                                members->n);
 }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/map.h"
+#include "client/group.h"
 #include "client/peer_internal.h"
 #include "idl/registry.h"
 
@@ -25,22 +27,16 @@ struct dist_member {
 	dist_service_entry *services; /* numbers alone: names are not kept */
 	unsigned n_services;
 	int64_t lease_ms;
-};
-
-/* Those that serve one program and version. */
-struct dist_group {
-	uint32_t prog, vers;
-	struct dist_member **members;
-	size_t n;
-	size_t turn; /* where the last pick was: ties go round */
+	size_t place;                     /* in the list */
+	struct dist_map_link by_instance; /* unless it is fixed */
 };
 
 struct dist_members {
-	struct dist_member **list; /* in order of name, then instance */
+	struct dist_member **list; /* in no order */
 	size_t n, capacity;
-	/* Groups are made when they are first asked for, and thrown away by each change. */
-	struct dist_group *groups;
-	size_t n_groups;
+	size_t n_grace;             /* members whose .grace is not 0 */
+	struct dist_map by_instance; /* no buckets before the first member */
+	struct dist_groups groups;
 };
 
 /* What a change made of the view: peers that left it, each with its reference. */
@@ -58,9 +54,11 @@ enum dist_err dist_members_add_fixed(struct dist_members *members, struct dist_p
 	DIST_MUST_CHECK;
 
 /*
- * A view came to the follower @index. @make gives a peer for an entry that is new.
+ * A view came to the follower @index. @make gives a peer for an entry that is new; where
+ * it says DIST_EADDRESS, that one cannot be called and is left out.
  * @restarted: its master is another run than before, so those that it does not list any
- * more have a lease to come back. DIST_ENOMEM: some are missing until the next view.
+ * more have a lease to come back. DIST_ENOMEM: some are missing; applied again
+ * it finds the others as they are.
  */
 typedef struct dist_peer *dist_make_peer_fn(const dist_node_entry *entry, void *arg);
 enum dist_err dist_members_apply(struct dist_members *members, unsigned index,
@@ -72,7 +70,8 @@ enum dist_err dist_members_apply(struct dist_members *members, unsigned index,
 int64_t dist_members_expire(struct dist_members *members, int64_t now_ns,
                             struct dist_leavers *leavers);
 
-/* Those that serve @prog and @vers, fixed servers among them. NULL: no memory. */
+/* Those that serve @prog and @vers and do not drain, fixed servers among them; until the
+ * next change. NULL: no memory. */
 struct dist_group *dist_members_group(struct dist_members *members, uint32_t prog,
                                       uint32_t vers);
 

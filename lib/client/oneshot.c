@@ -144,8 +144,8 @@ exchange_send_call(struct exchange *exchange, uint32_t proc, xdrproc_t xdr_args,
 	err = dist_encoder_put(&encoder, xdr_args, args);
 	if (err)
 		return err;
-	dist_record_mark(encoder.data, encoder.length - DIST_RECORD_MARK_SIZE);
-	return exchange_send(exchange, encoder.data, encoder.length);
+	dist_record_mark(encoder.data, dist_encoder_length(&encoder) - DIST_RECORD_MARK_SIZE);
+	return exchange_send(exchange, encoder.data, dist_encoder_length(&encoder));
 }
 
 static enum dist_err
@@ -211,7 +211,8 @@ dist_oneshot_call(const struct dist_oneshot *oneshot, uint32_t proc, xdrproc_t x
 	struct dist_bytes record;
 	enum dist_err err;
 
-	dist_record_reader_init(&reader, RECORD_MAX);
+	dist_record_reader_init(&reader, oneshot->max_record_bytes ? oneshot->max_record_bytes
+	                                                           : RECORD_MAX);
 	if (oneshot->address)
 		dist_sockaddr_format(oneshot->address, exchange.where);
 	else

@@ -20,6 +20,7 @@ struct dist_oneshot {
 	const char *local_path;              /* a local stream socket */
 	uint32_t prog, vers;
 	int64_t deadline_ns;
+	size_t max_record_bytes; /* of the reply; 0: 1 MiB */
 	const atomic_bool
 		*stop; /* turned true: give up within 50 ms; NULL: no such flag */
 };
@@ -29,7 +30,7 @@ struct dist_oneshot {
  *
  * DIST_ECONNECT: not reached; DIST_EDEADLINE; DIST_ECONNRESET: closed without an
  * answer; DIST_ENONODE: it does not serve the program; DIST_ERPC: it answered no
- * otherwise; DIST_EENCODE; DIST_EDECODE; DIST_EPROTO; DIST_ETOOBIG: over 1 MiB;
+ * otherwise; DIST_EENCODE; DIST_EDECODE; DIST_EPROTO; DIST_ETOOBIG: too large;
  * DIST_ECLOSED: *stop; DIST_ENOMEM; DIST_ESYSTEM. The text names the address.
  */
 enum dist_err dist_oneshot_call(const struct dist_oneshot *oneshot, uint32_t proc,

@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "client/call.h"
 #include "client/clnt.h"
 #include "client/conn.h"
+#include "client/harvest.h"
 #include "client/peer_internal.h"
 #include "client/route.h"
 #include "client/runtime_internal.h"
@@ -69,6 +71,8 @@ dist_peer_new(struct dist_peer **ret_peer, struct dist_runtime *runtime,
 	peer->spin_us = options->spin_us;
 	atomic_init(&peer->refs, 1);
 	dist_mutex_init(&peer->lock, DIST_RANK_NODE);
+	if (options->counted)
+		dist_peer_counts_begin(peer, dist_runtime_counts(runtime));
 	*ret_peer = peer;
 	return DIST_OK;
 }
@@ -79,6 +83,7 @@ dist_peer_unref(struct dist_peer *peer)
 	if (!peer || atomic_fetch_sub_explicit(&peer->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	/* An open connection holds a reference, so there is none now. */
+	dist_peer_counts_end(peer);
 	free(peer->unserved);
 	free((char *)peer->info.address);
 	free((char *)peer->info.name);
@@ -95,6 +100,7 @@ peer_conn(struct dist_peer *peer, enum dist_lane lane, struct dist_conn **ret_co
 {
 	struct dist_conn *conn;
 	enum dist_err err = DIST_OK;
+	int cancel_state;
 
 	dist_lock(&peer->lock);
 	conn = peer->conns[lane];
@@ -102,7 +108,9 @@ peer_conn(struct dist_peer *peer, enum dist_lane lane, struct dist_conn **ret_co
 		err = dist_error_set(DIST_ECONNECT, "%s: it left", dist_peer_label(peer));
 	} else if (!conn) {
 		/* connect() does not wait here; under the lock, so that it is done once. */
+		cancel_state = dist_cancel_off();
 		err = dist_conn_open(&conn, peer);
+		dist_cancel_restore(cancel_state);
 		if (!err)
 			peer->conns[lane] = conn;
 	}
@@ -119,7 +127,7 @@ peer_note_failure(struct dist_peer *peer) DIST_REQUIRES(&peer->lock)
 
 	peer->n_failures++;
 	peer->retry_at_ns = dist_clock_ns() + (REST_FIRST_NS << doublings);
-	atomic_store(&peer->failing, true);
+	atomic_fetch_or(&peer->troubles, DIST_PEER_FAILING);
 }
 
 enum dist_err
@@ -142,7 +150,8 @@ dist_peer_send(struct dist_peer *peer, struct dist_call *call)
 			return err;
 		}
 		err = dist_conn_add(conn, call);
-		dist_conn_unref(conn);
+		if (err)
+			dist_conn_unref(conn);
 		if (err != DIST_ECONNECT)
 			return err;
 	}
@@ -155,7 +164,7 @@ dist_peer_conn_up(struct dist_peer *peer)
 	dist_lock(&peer->lock);
 	peer->n_failures = 0;
 	peer->retry_at_ns = 0;
-	atomic_store(&peer->failing, false);
+	atomic_fetch_and(&peer->troubles, ~DIST_PEER_FAILING);
 	atomic_store(&peer->leaving, false); /* at this address something new has begun */
 	atomic_store(&peer->n_unserved, 0);
 	dist_unlock(&peer->lock);
@@ -211,6 +220,20 @@ peer_list_conns_locked(struct dist_peer *peer, struct dist_conn *conns[DIST_N_LA
 }
 
 void
+dist_peer_list_conns(struct dist_peer *peer, struct dist_harvest *harvest)
+{
+	struct dist_conn *conns[DIST_N_LANES];
+
+	dist_lock(&peer->lock);
+	peer_list_conns_locked(peer, conns);
+	dist_unlock(&peer->lock);
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		if (conns[lane] && !dist_harvest_add(harvest, conns[lane]))
+			dist_conn_unref(conns[lane]);
+	}
+}
+
+void
 dist_peer_leave(struct dist_peer *peer)
 {
 	struct dist_conn *conns[DIST_N_LANES];
@@ -245,16 +268,17 @@ dist_peer_shut(struct dist_peer *peer, enum dist_err err)
 }
 
 bool
-dist_peer_resting(struct dist_peer *peer)
+dist_peer_in_trouble_rests(struct dist_peer *peer)
 {
+	unsigned troubles = atomic_load_explicit(&peer->troubles, memory_order_relaxed);
+	int64_t now_ns = dist_clock_ns();
 	bool resting;
 
-	if (!atomic_load_explicit(&peer->failing, memory_order_relaxed))
-		return false;
 	dist_lock(&peer->lock);
-	resting = peer->retry_at_ns > dist_clock_ns();
+	resting = peer->retry_at_ns > now_ns;
 	dist_unlock(&peer->lock);
-	return resting;
+	return resting || (troubles & DIST_PEER_ASIDE &&
+	                   dist_outlier_rests(&peer->outlier, now_ns));
 }
 
 bool
@@ -357,6 +381,7 @@ peer_route_destroy(struct dist_route *route)
 	struct peer_route *self = DIST_CONTAINER_OF(route, struct peer_route, route);
 
 	dist_peer_unref(self->peer);
+	dist_bound_fini(&self->route.bound);
 	free(self);
 }
 
@@ -380,6 +405,7 @@ dist_peer_client(struct dist_peer *peer, rpcprog_t prog, rpcvers_t vers,
 	self->route.ops = &peer_route_ops;
 	self->route.runtime = peer->runtime;
 	self->route.max_record_bytes = peer->max_record_bytes;
+	dist_bound_init(&self->route.bound, 0, false);
 	atomic_init(&self->route.refs, 1);
 	self->peer = dist_peer_ref(peer);
 	clnt = dist_clnt_new(&self->route, prog, vers, options);

@@ -25,6 +25,7 @@ struct dist_peer_options {
 	size_t max_record_bytes;
 	size_t max_unsent_bytes;
 	unsigned spin_us;
+	bool counted; /* in the statistics of its runtime's cluster */
 };
 
 /* Given: dist_peer_close() it. @runtime is borrowed until then. DIST_ENOMEM. */

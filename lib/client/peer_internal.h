@@ -6,10 +6,13 @@
 #include <stdbool.h>
 
 #include "base/mutex.h"
+#include "client/outlier.h"
 #include "client/peer.h"
+#include "client/stats.h"
 
 struct dist_call;
 struct dist_conn;
+struct dist_harvest;
 
 /* Records over this go by a connection of their own, so that they never block small ones. */
 #define DIST_BULK_BYTES ((size_t)256 * 1024)
@@ -19,6 +22,11 @@ enum dist_lane {
 	DIST_LANE_BULK,
 	DIST_N_LANES,
 };
+
+/* The last connection to it failed. */
+#define DIST_PEER_FAILING 1u
+/* It is set aside, or tried after that. */
+#define DIST_PEER_ASIDE 2u
 
 /* A program and version that the peer said it does not serve. */
 struct dist_unserved {
@@ -30,6 +38,13 @@ struct dist_unserved {
 typedef void dist_peer_gone_fn(struct dist_peer *peer, void *arg);
 
 struct dist_peer {
+	/* What a pick looks at, together, so that it costs one line of the cache. */
+	atomic_uint refs;
+	atomic_uint in_flight;   /* calls picked for it and not over */
+	atomic_uint troubles;    /* DIST_PEER_...: why others are better just now, mostly 0 */
+	atomic_bool leaving;     /* it drains or left: connections end when they are idle */
+	atomic_uint n_unserved;  /* read without the lock, to skip it */
+
 	/* Set by dist_peer_new(), then read-only. */
 	struct dist_runtime *runtime;
 	struct dist_sockaddr address;
@@ -40,11 +55,8 @@ struct dist_peer {
 	size_t max_record_bytes, max_unsent_bytes;
 	unsigned spin_us;
 
-	atomic_uint refs;
-	atomic_uint in_flight;   /* calls picked for it and not over */
-	atomic_bool failing;     /* the last connection to it failed */
-	atomic_bool leaving;     /* it drains or left: connections end when they are idle */
-	atomic_uint n_unserved;  /* read without the lock, to skip it */
+	struct dist_peer_counts counts;
+	struct dist_outlier outlier; /* guarded by its cluster's lock */
 
 	struct dist_mutex lock; /* guards the rest */
 	struct dist_conn *conns[DIST_N_LANES]; /* open or opening; each holds a reference */
@@ -86,6 +98,9 @@ dist_peer_label(const struct dist_peer *peer)
 enum dist_err dist_peer_send(struct dist_peer *peer, struct dist_call *call)
 	DIST_MUST_CHECK;
 
+/* Those that are open, as far as @harvest takes them. */
+void dist_peer_list_conns(struct dist_peer *peer, struct dist_harvest *harvest);
+
 /* It drains, or left the view: its connections end as soon as no call is on them. */
 void dist_peer_leave(struct dist_peer *peer);
 
@@ -97,8 +112,19 @@ void dist_peer_shut(struct dist_peer *peer, enum dist_err err);
 
 bool dist_peer_closed(struct dist_peer *peer);
 
-/* Whether it is better left alone for now: it could not be reached a moment ago. */
-bool dist_peer_resting(struct dist_peer *peer);
+/*
+ * Whether it is better left alone for now: it could not be reached a moment ago, or is set
+ * aside. Under the lock of its cluster.
+ */
+bool dist_peer_in_trouble_rests(struct dist_peer *peer);
+
+static inline bool
+dist_peer_resting(struct dist_peer *peer)
+{
+	/* Mostly it has none. */
+	return atomic_load_explicit(&peer->troubles, memory_order_relaxed) &&
+	       dist_peer_in_trouble_rests(peer);
+}
 
 /* What it said it does not serve, until it is connected anew. */
 bool dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers);

@@ -8,31 +8,35 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "client/call.h"
 #include "client/cluster.h"
+#include "client/seldom.h"
+#include "client/stats.h"
 
 #define SCAN_MAX 16
 #define DRAWS_MAX 4
 
 /* It can take the call now. What rests was unreachable a moment ago: the second choice. */
 static bool
-member_fits(const struct dist_member *member, const struct dist_call *call, bool resting_too)
+seat_fits(const struct dist_seat *seat, const struct dist_call *call, bool resting_too)
 {
-	return !member->draining &&
-	       !atomic_load_explicit(&member->peer->leaving, memory_order_relaxed) &&
-	       !dist_call_has_tried(call, member->peer) &&
-	       !dist_peer_lacks(member->peer, call->prog, call->vers) &&
-	       (resting_too || !dist_peer_resting(member->peer));
+	struct dist_peer *peer = seat->peer;
+
+	return !atomic_load_explicit(&peer->leaving, memory_order_relaxed) &&
+	       !dist_call_has_tried(call, peer) &&
+	       !dist_peer_lacks(peer, call->prog, call->vers) &&
+	       (resting_too || !dist_peer_resting(peer));
 }
 
 /* Fewer calls in flight per worker, without a division. */
 static bool
-member_is_better(const struct dist_member *a, const struct dist_member *b)
+seat_is_better(const struct dist_seat *a, const struct dist_seat *b)
 {
 	uint64_t load_a = atomic_load_explicit(&a->peer->in_flight, memory_order_relaxed);
 	uint64_t load_b = atomic_load_explicit(&b->peer->in_flight, memory_order_relaxed);
 
-	return load_a * b->peer->info.capacity < load_b * a->peer->info.capacity;
+	return load_a * b->capacity < load_b * a->capacity;
 }
 
 static uint64_t
@@ -43,96 +47,90 @@ mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-static struct dist_member *
+static const struct dist_seat *
 pick_by_scan(struct dist_group *group, const struct dist_call *call, bool resting_too)
 {
-	struct dist_member *best = NULL;
+	const struct dist_seat *best = NULL;
 	size_t at = group->turn;
 
 	for (size_t i = 0; i < group->n; i++) {
-		struct dist_member *member;
+		const struct dist_seat *seat;
 
 		at = at + 1 < group->n ? at + 1 : 0;
-		member = group->members[at];
-		if (!member_fits(member, call, resting_too) ||
-		    (best && !member_is_better(member, best)))
+		seat = &group->seats[at];
+		if (!seat_fits(seat, call, resting_too) ||
+		    (best && !seat_is_better(seat, best)))
 			continue;
-		best = member;
+		best = seat;
 		group->turn = at;
 	}
 	return best;
 }
 
-static struct dist_member *
+static const struct dist_seat *
+draw(struct dist_group *group)
+{
+	uint64_t drawn = mix(++group->turn * UINT64_C(0x9e3779b97f4a7c15));
+
+	return &group->seats[(size_t)((__uint128_t)drawn * group->n >> 64)];
+}
+
+/* Of many nodes none is in the cache: all draws are under way before the first is read. */
+static const struct dist_seat *
 pick_by_draw(struct dist_group *group, const struct dist_call *call)
 {
-	struct dist_member *best = NULL;
+	const struct dist_seat *drawn[DRAWS_MAX], *best = NULL;
 	unsigned n_good = 0;
 
+	for (unsigned i = 0; i < DRAWS_MAX; i++)
+		drawn[i] = draw(group);
+	__builtin_prefetch(drawn[0]->peer);
+	__builtin_prefetch(drawn[1]->peer);
 	for (unsigned i = 0; i < DRAWS_MAX && n_good < 2; i++) {
-		uint64_t draw = mix(++group->turn * UINT64_C(0x9e3779b97f4a7c15));
-		struct dist_member *member =
-			group->members[(size_t)((__uint128_t)draw * group->n >> 64)];
-
-		if (!member_fits(member, call, false))
+		if (!seat_fits(drawn[i], call, false))
 			continue;
 		n_good++;
-		if (!best || member_is_better(member, best))
-			best = member;
+		if (!best || seat_is_better(drawn[i], best))
+			best = drawn[i];
 	}
 	return best;
 }
 
-static uint64_t
-member_affinity(const struct dist_member *member, uint64_t affinity)
-{
-	uint64_t high = 0;
-
-	/* A fixed server has no instance: its address stays the same. */
-	if (member->fixed) {
-		for (const char *c = member->peer->info.address; *c; c++)
-			high = mix(high ^ (uint8_t)*c);
-	} else {
-		memcpy(&high, member->peer->info.instance, sizeof(high));
-	}
-	return mix(high ^ mix(affinity));
-}
-
-static struct dist_member *
+static const struct dist_seat *
 pick_by_affinity(struct dist_group *group, const struct dist_call *call)
 {
-	struct dist_member *best = NULL;
-	uint64_t best_value = 0;
+	const struct dist_seat *best = NULL;
+	uint64_t affinity = mix(call->affinity), best_value = 0;
 
 	for (size_t i = 0; i < group->n; i++) {
-		uint64_t value = member_affinity(group->members[i], call->affinity);
+		uint64_t value = mix(group->seats[i].key ^ affinity);
 
 		if (best && value <= best_value)
 			continue;
-		if (!member_fits(group->members[i], call, false))
+		if (!seat_fits(&group->seats[i], call, false))
 			continue;
-		best = group->members[i];
+		best = &group->seats[i];
 		best_value = value;
 	}
 	return best;
 }
 
-static struct dist_member *
+static struct dist_peer *
 pick_locked(struct dist_group *group, const struct dist_call *call)
 {
-	struct dist_member *member = NULL;
+	const struct dist_seat *seat = NULL;
 
 	if (group->n == 0)
 		return NULL;
 	if (call->affinity)
-		member = pick_by_affinity(group, call);
+		seat = pick_by_affinity(group, call);
 	else if (group->n > SCAN_MAX)
-		member = pick_by_draw(group, call);
-	if (!member)
-		member = pick_by_scan(group, call, false);
-	if (!member)
-		member = pick_by_scan(group, call, true);
-	return member;
+		seat = pick_by_draw(group, call);
+	if (!seat)
+		seat = pick_by_scan(group, call, false);
+	if (!seat)
+		seat = pick_by_scan(group, call, true);
+	return seat ? seat->peer : NULL;
 }
 
 static enum dist_err
@@ -152,12 +150,54 @@ say_none(struct dist_cluster *cluster, const struct dist_call *call, const struc
 	                      group->n, call->prog, call->vers, masters);
 }
 
+/*
+ * A call that was lost goes out again only while the budget lasts, and so does one that is
+ * hedged. What did not run at a node is no burden to another, and is not under it.
+ */
+static enum dist_err
+pay_locked(struct dist_cluster *cluster, struct dist_call *call)
+	DIST_REQUIRES(&cluster->lock)
+{
+	bool second = call->hedging == DIST_HEDGE_SECOND;
+	unsigned n_owed = call->n_lost + second;
+
+	if (call->n_paid >= n_owed)
+		return DIST_OK;
+	if (dist_budget_draw(&cluster->retries, cluster->n_started, dist_clock_ns())) {
+		call->n_paid = n_owed;
+		return DIST_OK;
+	}
+	if (!second)
+		dist_stats_over_budget(&call->peer->counts);
+	if (!second && dist_seldom(&cluster->retries_logged_ns))
+		dist_log_warning("retry-budget-empty", "masters=%s percent=%u lost_on=%s",
+		                 cluster->masters, cluster->retries.percent,
+		                 call->peer->info.address);
+	return dist_error_set(DIST_ECONNRESET,
+	                      "it was not sent again, as the cluster's retries are used up: "
+	                      "%u %% of its calls, and %d a second (retry_budget_percent "
+	                      "in struct dist_cluster_options)",
+	                      cluster->retries.percent, DIST_BUDGET_A_SECOND);
+}
+
+/* One that was set aside for a while may be given this call, to see. */
+static void
+try_again_locked(struct dist_cluster *cluster, struct dist_peer *peer)
+	DIST_REQUIRES(&cluster->lock)
+{
+	(void)cluster; /* whose lock it is */
+	if (dist_outlier_picked(&peer->outlier, dist_stats_totals(&peer->counts),
+	                        dist_clock_ns()))
+		dist_log_info("node-tried-again", "name=%s address=%s", peer->info.name,
+		              peer->info.address);
+}
+
 enum dist_err
 dist_cluster_pick(struct dist_route *route, struct dist_call *call,
                   struct dist_peer **ret_peer)
 {
 	struct dist_cluster *cluster = DIST_CONTAINER_OF(route, struct dist_cluster, route);
-	struct dist_member *member = NULL;
+	struct dist_peer *peer = NULL;
 	struct dist_group *group;
 	enum dist_err err = DIST_OK;
 
@@ -166,11 +206,18 @@ dist_cluster_pick(struct dist_route *route, struct dist_call *call,
 	                ? NULL
 	                : dist_members_group(&cluster->members, call->prog, call->vers);
 	if (group)
-		member = pick_locked(group, call);
-	if (member) {
+		peer = pick_locked(group, call);
+	if (peer && call->n_sent)
+		err = pay_locked(cluster, call);
+	if (err) {
+		/* There is a node, and this call is not to go there. */
+	} else if (peer) {
+		cluster->n_started += call->n_sent == 0;
+		if (atomic_load_explicit(&peer->troubles, memory_order_relaxed))
+			try_again_locked(cluster, peer);
 		/* Counted under the lock, so that the next pick sees it. */
-		atomic_fetch_add_explicit(&member->peer->in_flight, 1, memory_order_relaxed);
-		*ret_peer = dist_peer_ref(member->peer);
+		atomic_fetch_add_explicit(&peer->in_flight, 1, memory_order_relaxed);
+		*ret_peer = dist_peer_ref(peer);
 	} else if (cluster->closed) {
 		err = dist_error_set_plain(DIST_ECLOSED);
 	} else {

@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "client/bound.h"
+
 struct dist_call;
+struct dist_harvest;
 struct dist_peer;
 struct dist_runtime;
 struct dist_route;
@@ -19,7 +22,8 @@ struct dist_route_ops {
 	/*
 	 * A peer for the next try of @call, none that it has tried, with a reference, and
 	 * the call counted in its in_flight. DIST_ENONODE: none is left, and the thread's
-	 * text says it; DIST_ECLOSED.
+	 * text says it; DIST_ECONNRESET: it was lost
+	 * before, and must not go out again; DIST_ECLOSED; DIST_ENOMEM.
 	 */
 	enum dist_err (*pick)(struct dist_route *route, struct dist_call *call,
 	                      struct dist_peer **ret_peer);
@@ -29,6 +33,13 @@ struct dist_route_ops {
 	 * route does not wait, nothing was taken.
 	 */
 	bool (*park)(struct dist_route *route, struct dist_call *call);
+	/* A call was lost, or its deadline passed. NULL: it is nothing to this route. */
+	void (*failed)(struct dist_route *route);
+	/*
+	 * Add to @harvest connections on which there may be calls; those that are left out
+	 * the loop sees to. NULL: it has no bound, so nobody asks.
+	 */
+	void (*list_conns)(struct dist_route *route, struct dist_harvest *harvest);
 	/* The last reference is gone. */
 	void (*destroy)(struct dist_route *route);
 };
@@ -37,10 +48,16 @@ struct dist_route {
 	const struct dist_route_ops *ops;
 	struct dist_runtime *runtime;
 	size_t max_record_bytes;
-	size_t max_in_flight; /* 0: no bound */
-	atomic_size_t in_flight; /* counted only under a bound */
+	struct dist_bound bound; /* of calls in flight */
 	atomic_uint refs;
 };
+
+static inline void
+dist_route_failed(struct dist_route *route)
+{
+	if (route->ops->failed)
+		route->ops->failed(route);
+}
 
 static inline struct dist_route *
 dist_route_ref(struct dist_route *route)

@@ -8,13 +8,16 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "client/call.h"
 #include "client/runtime_internal.h"
+#include "client/stats.h"
+#include "client/store.h"
 
-/* Calls kept for the next ones, so that a steady load allocates nothing. */
-#define STORE_MAX 4096
+/* Descriptors to wake threads with that are kept for the next. */
+#define KICKS_MAX 8
 
 struct dist_runtime {
 	/* Set by dist_runtime_start(), then read-only. */
@@ -24,61 +27,41 @@ struct dist_runtime {
 	pthread_t callback_thread;
 
 	atomic_uint refs;
-
-	struct dist_mutex store_lock; /* guards the next group */
-	struct dist_list store;       /* struct dist_call.link */
-	unsigned n_stored;
+	struct dist_client_counts counts;
 
 	struct dist_mutex lock; /* guards the next group */
-	pthread_cond_t changed;
+	struct dist_cond changed;
 	struct dist_list callbacks; /* struct dist_call.link */
 	unsigned n_conns;
+	unsigned n_kicks;
+	int kicks[KICKS_MAX];
 	bool stopping;
 	bool callbacks_over; /* the callback thread has ended */
 };
 
-static atomic_uint fork_generation;
-static __thread struct dist_call *callback_call;
-
-static void
-fork_child(void)
-{
-	atomic_fetch_add(&fork_generation, 1);
-}
-
-static void
-fork_watch(void)
-{
-	pthread_atfork(NULL, NULL, fork_child);
-}
-
-unsigned
-dist_fork_generation(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, fork_watch);
-	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
-}
+static DIST_THREAD_LOCAL struct dist_call *callback_call;
 
 static void *callbacks_main(void *arg);
 
 enum dist_err
 dist_runtime_start(struct dist_runtime **ret_runtime, const char *name)
 {
-	struct dist_runtime *runtime = calloc(1, sizeof(*runtime));
+	struct dist_runtime *runtime;
 	char thread_name[32];
 	enum dist_err err;
 
+	err = dist_fork_watch(dist_store_forked);
+	if (err)
+		return err;
+	runtime = calloc(1, sizeof(*runtime));
 	if (!runtime)
 		return dist_error_set_plain(DIST_ENOMEM);
 	runtime->fork_generation = dist_fork_generation();
 	atomic_init(&runtime->refs, 1);
-	dist_mutex_init(&runtime->store_lock, DIST_RANK_LEAF);
 	dist_mutex_init(&runtime->lock, DIST_RANK_LEAF);
-	pthread_cond_init(&runtime->changed, NULL);
-	dist_list_init(&runtime->store);
+	dist_cond_init(&runtime->changed);
 	dist_list_init(&runtime->callbacks);
+	dist_client_counts_init(&runtime->counts);
 
 	runtime->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	if (runtime->kick_fd < 0) {
@@ -103,9 +86,8 @@ no_thread:
 no_loop:
 	close(runtime->kick_fd);
 no_fd:
-	pthread_cond_destroy(&runtime->changed);
+	dist_client_counts_fini(&runtime->counts);
 	dist_mutex_fini(&runtime->lock);
-	dist_mutex_fini(&runtime->store_lock);
 	free(runtime);
 	return err;
 }
@@ -113,21 +95,27 @@ no_fd:
 void
 dist_runtime_stop(struct dist_runtime *runtime)
 {
+	unsigned n_kicks;
+
 	if (!runtime || dist_runtime_forked(runtime))
 		return;
 	dist_lock(&runtime->lock);
 	while (runtime->n_conns)
-		pthread_cond_wait(&runtime->changed, &runtime->lock.mutex);
+		dist_cond_wait(&runtime->changed, &runtime->lock);
 	dist_unlock(&runtime->lock);
 	/* The loop first: a timer that it still runs may end a call that has a callback. */
 	dist_loop_stop(runtime->loop);
 
 	dist_lock(&runtime->lock);
 	runtime->stopping = true;
-	pthread_cond_broadcast(&runtime->changed);
+	n_kicks = runtime->n_kicks;
+	runtime->n_kicks = 0; /* and it stays so */
+	dist_cond_broadcast(&runtime->changed);
 	dist_unlock(&runtime->lock);
 	pthread_join(runtime->callback_thread, NULL);
 	close(runtime->kick_fd); /* only connections use it, and there are none */
+	while (n_kicks)
+		close(runtime->kicks[--n_kicks]);
 	dist_runtime_unref(runtime);
 }
 
@@ -141,16 +129,11 @@ dist_runtime_ref(struct dist_runtime *runtime)
 void
 dist_runtime_unref(struct dist_runtime *runtime)
 {
-	struct dist_list *link;
-
 	if (atomic_fetch_sub_explicit(&runtime->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	while ((link = dist_list_pop(&runtime->store)))
-		free(DIST_CONTAINER_OF(link, struct dist_call, link));
 	dist_loop_free(runtime->loop);
-	pthread_cond_destroy(&runtime->changed);
+	dist_client_counts_fini(&runtime->counts);
 	dist_mutex_fini(&runtime->lock);
-	dist_mutex_fini(&runtime->store_lock);
 	free(runtime);
 }
 
@@ -160,17 +143,48 @@ dist_runtime_loop(struct dist_runtime *runtime)
 	return runtime->loop;
 }
 
+struct dist_client_counts *
+dist_runtime_counts(struct dist_runtime *runtime)
+{
+	return &runtime->counts;
+}
+
 int
 dist_runtime_kick_fd(const struct dist_runtime *runtime)
 {
 	return runtime->kick_fd;
 }
 
+int
+dist_runtime_lend_kick(struct dist_runtime *runtime)
+{
+	int fd = -1;
+
+	dist_lock(&runtime->lock);
+	if (runtime->n_kicks)
+		fd = runtime->kicks[--runtime->n_kicks];
+	dist_unlock(&runtime->lock);
+	return fd >= 0 ? fd : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void
+dist_runtime_return_kick(struct dist_runtime *runtime, int fd)
+{
+	bool kept;
+
+	dist_lock(&runtime->lock);
+	kept = runtime->n_kicks < KICKS_MAX && !runtime->stopping;
+	if (kept)
+		runtime->kicks[runtime->n_kicks++] = fd;
+	dist_unlock(&runtime->lock);
+	if (!kept)
+		close(fd);
+}
+
 bool
 dist_runtime_forked(const struct dist_runtime *runtime)
 {
-	return runtime->fork_generation !=
-	       atomic_load_explicit(&fork_generation, memory_order_relaxed);
+	return runtime->fork_generation != dist_fork_generation();
 }
 
 void
@@ -179,46 +193,8 @@ dist_runtime_count_conn(struct dist_runtime *runtime, int change)
 	dist_lock(&runtime->lock);
 	runtime->n_conns += (unsigned)change;
 	if (runtime->n_conns == 0)
-		pthread_cond_broadcast(&runtime->changed);
+		dist_cond_broadcast(&runtime->changed);
 	dist_unlock(&runtime->lock);
-}
-
-/* --- The store ----------------------------------------------------------------------- */
-
-struct dist_call *
-dist_runtime_take_call(struct dist_runtime *runtime)
-{
-	struct dist_list *link;
-	struct dist_call *call;
-
-	dist_lock(&runtime->store_lock);
-	link = dist_list_pop(&runtime->store);
-	if (link)
-		runtime->n_stored--;
-	dist_unlock(&runtime->store_lock);
-	call = link ? DIST_CONTAINER_OF(link, struct dist_call, link)
-	            : malloc(sizeof(struct dist_call));
-	if (call)
-		dist_runtime_ref(runtime);
-	return call;
-}
-
-void
-dist_runtime_give_call(struct dist_runtime *runtime, struct dist_call *call)
-{
-	bool keep;
-
-	dist_lock(&runtime->store_lock);
-	keep = runtime->n_stored < STORE_MAX;
-	if (keep) {
-		/* To the front: the one used last is the one still in the cache. */
-		dist_list_prepend(&runtime->store, &call->link);
-		runtime->n_stored++;
-	}
-	dist_unlock(&runtime->store_lock);
-	if (!keep)
-		free(call);
-	dist_runtime_unref(runtime);
 }
 
 /* --- Callbacks ----------------------------------------------------------------------- */
@@ -233,7 +209,7 @@ dist_runtime_post_callback(struct dist_runtime *runtime, struct dist_call *call)
 	if (open) {
 		dist_call_ref(call);
 		dist_list_append(&runtime->callbacks, &call->link);
-		pthread_cond_broadcast(&runtime->changed);
+		dist_cond_broadcast(&runtime->changed);
 	}
 	dist_unlock(&runtime->lock);
 	return open;
@@ -272,7 +248,7 @@ callbacks_main(void *arg)
 	for (;;) {
 		dist_lock(&runtime->lock);
 		while (!(link = dist_list_pop(&runtime->callbacks)) && !runtime->stopping)
-			pthread_cond_wait(&runtime->changed, &runtime->lock.mutex);
+			dist_cond_wait(&runtime->changed, &runtime->lock);
 		runtime->callbacks_over = !link;
 		dist_unlock(&runtime->lock);
 		if (!link)

@@ -8,24 +8,29 @@
 #include "io/loop.h"
 
 struct dist_call;
+struct dist_client_counts;
 
 struct dist_runtime *dist_runtime_ref(struct dist_runtime *runtime);
 void dist_runtime_unref(struct dist_runtime *runtime);
 
 struct dist_loop *dist_runtime_loop(struct dist_runtime *runtime);
 
+/* What the calls to its peers came to, as far as these are counted. */
+struct dist_client_counts *dist_runtime_counts(struct dist_runtime *runtime);
+
 /* Readable when a thread that polls its connection must look up: see conn_read.c. */
 int dist_runtime_kick_fd(const struct dist_runtime *runtime);
 
-/* Counts the forks that led to this process; what keeps it sees a later one. */
-unsigned dist_fork_generation(void);
+/*
+ * A descriptor, an eventfd with nothing in it, by which a thread that polls several
+ * connections is woken, for as long as it does; -1: there is none to be had. It comes back
+ * with nothing in it, even after dist_runtime_stop().
+ */
+int dist_runtime_lend_kick(struct dist_runtime *runtime);
+void dist_runtime_return_kick(struct dist_runtime *runtime, int fd);
 
 /* Made before a fork(), used in the child: it may touch no lock and no socket. */
 bool dist_runtime_forked(const struct dist_runtime *runtime);
-
-/* Memory for a call, as it was left; NULL: none. The runtime lives while it is out. */
-struct dist_call *dist_runtime_take_call(struct dist_runtime *runtime);
-void dist_runtime_give_call(struct dist_runtime *runtime, struct dist_call *call);
 
 /*
  * Have the call's callback run on the callback thread; takes a reference meanwhile. False:

@@ -8,6 +8,7 @@
 #include "client/conn.h"
 #include "client/inside.h"
 #include "client/peer_internal.h"
+#include "client/route.h"
 
 /* --- Ending early -------------------------------------------------------------------- */
 
@@ -31,6 +32,8 @@ dist_call_end_now(struct dist_call *call, enum dist_err err)
 
 	if (!dist_call_claim(call))
 		return;
+	if (err == DIST_EDEADLINE)
+		dist_route_failed(call->route);
 	call_end_text(call, err, text, sizeof(text));
 	dist_call_finish(call, err, text);
 	conn = dist_call_conn(call, &xid);
@@ -65,13 +68,8 @@ call_wait_round(struct dist_call *call, int64_t deadline_ns)
 	struct dist_conn *conn = dist_call_conn(call, &xid);
 	bool open = false;
 
-	if (conn && (seen & DIST_CALL_STATE) == DIST_CALL_PENDING) {
-		dist_lock(&conn->lock);
-		open = conn->state != DIST_CONN_CLOSED;
-		dist_unlock(&conn->lock);
-		if (open)
-			dist_conn_wait(conn, call, deadline_ns);
-	}
+	if (conn && (seen & DIST_CALL_STATE) == DIST_CALL_PENDING)
+		open = dist_conn_wait(conn, call, deadline_ns);
 	if (conn)
 		dist_conn_unref(conn);
 	if (!open && !dist_call_over(call)) {

@@ -2,12 +2,12 @@
 #include <dist/waiter.h>
 #include <stdlib.h>
 
-#include "base/blocking.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/futex.h"
 #include "client/call.h"
 #include "client/conn.h"
+#include "client/harvest.h"
+#include "client/hedge.h"
 #include "client/inside.h"
 #include "client/observe.h"
 #include "client/peer_internal.h"
@@ -15,7 +15,7 @@
 #include "client/wait.h"
 
 /* Gates on the stack; for more waiters they come from the heap. */
-#define GATES_INLINE 16
+#define GATES_INLINE 256
 
 static enum dist_err
 waiter_check(struct dist_waiter *waiter)
@@ -40,7 +40,9 @@ dist_waiter_wait(struct dist_waiter *waiter, int64_t timeout_ms)
 	if (dist_runtime_callback_call() == call)
 		return dist_error_set(DIST_EDEADLK, "this waiter's own callback runs: ask "
 		                                    "dist_waiter_status() instead");
-	if (!dist_call_wait(call, dist_deadline_in_ms(timeout_ms)))
+	/* The clock is not read for one that has ended, as most have in a window. */
+	if (dist_call_state(call) != DIST_CALL_DONE &&
+	    !dist_call_wait(call, dist_deadline_in_ms(timeout_ms)))
 		return dist_error_set_plain(DIST_ETIMEDOUT);
 	return dist_call_outcome(call);
 }
@@ -57,11 +59,13 @@ const struct dist_node_info *
 dist_waiter_node(struct dist_waiter *waiter)
 {
 	struct dist_call *call = dist_call_of(waiter);
+	struct dist_peer *peer;
 
 	/* While it is in flight it may go to another node, and let go of the one it had. */
-	if (waiter_check(waiter) || dist_call_state(call) != DIST_CALL_DONE || !call->peer)
+	if (waiter_check(waiter) || dist_call_state(call) != DIST_CALL_DONE)
 		return NULL;
-	return &call->peer->info;
+	peer = dist_call_last_peer(call);
+	return peer ? &peer->info : NULL;
 }
 
 const char *
@@ -116,10 +120,13 @@ dist_waiter_free(struct dist_waiter *waiter)
 	/* In a fork's child its locks may be held by threads that do not exist there. */
 	if (!waiter || dist_runtime_forked(call->runtime))
 		return;
-	dist_lock(&call->lock);
-	call->freed = true;
-	dist_unlock(&call->lock);
-	if (dist_runtime_callback_call() != call)
+	/* Its callback, if it has one, is not to get it. */
+	if (atomic_load_explicit(&call->touched, memory_order_relaxed)) {
+		dist_lock(&call->lock);
+		call->freed = true;
+		dist_unlock(&call->lock);
+	}
+	if (dist_call_state(call) != DIST_CALL_DONE && dist_runtime_callback_call() != call)
 		dist_call_end(call, DIST_ECANCELED);
 	dist_call_unref(call);
 }
@@ -127,7 +134,7 @@ dist_waiter_free(struct dist_waiter *waiter)
 void *
 dist_waiter_tag(struct dist_waiter *waiter)
 {
-	return waiter ? dist_call_of(waiter)->tag : NULL;
+	return waiter && dist_call_of(waiter)->queued ? dist_call_of(waiter)->tag : NULL;
 }
 
 enum dist_err
@@ -190,35 +197,48 @@ find_over(struct dist_waiter *const *waiters, size_t n_waiters, size_t *ret_inde
 	return false;
 }
 
-/* Through a gate: the loops read, and whichever call is over first opens it. */
+/* Where the call is, this thread is to read, or the loop. */
 static void
-gate_wait(struct dist_waiter *const *waiters, struct dist_gate_link *links,
-          size_t n_waiters, int64_t deadline_ns)
+harvest_add_call(struct dist_harvest *harvest, struct dist_call *call)
+{
+	struct dist_conn *conn;
+	uint32_t xid;
+
+	for (unsigned i = 0; i < harvest->n_conns; i++) {
+		if (dist_call_is_on(call, harvest->conns[i]))
+			return;
+	}
+	conn = dist_call_conn(call, &xid);
+	if (!conn || dist_harvest_add(harvest, conn))
+		return;
+	dist_conn_serve(conn);
+	dist_conn_unref(conn);
+}
+
+/* Read on all their connections until the first is over, or these have changed. */
+static void
+any_wait(struct dist_waiter *const *waiters, struct dist_gate *gates, size_t n_waiters,
+         int64_t deadline_ns)
 {
 	struct dist_inside before = dist_inside_enter();
-	struct dist_gate gate;
+	struct dist_harvest harvest;
 
-	atomic_init(&gate.open, 0);
+	dist_harvest_init(&harvest);
 	for (size_t i = 0; i < n_waiters; i++) {
-		struct dist_conn *conn;
-		uint32_t xid;
-
 		if (!waiters[i])
 			continue;
-		dist_gate_enter(&gate, &links[i], dist_call_of(waiters[i]));
-		conn = dist_call_conn(dist_call_of(waiters[i]), &xid);
-		if (conn) {
-			dist_conn_serve(conn);
-			dist_conn_unref(conn);
-		}
+		dist_gate_enter(&gates[i], &harvest, dist_call_of(waiters[i]));
+		harvest_add_call(&harvest, dist_call_of(waiters[i]));
 	}
-	dist_thread_will_block();
-	while (!atomic_load(&gate.open) && !dist_deadline_passed(deadline_ns))
-		dist_futex_wait(&gate.open, 0, deadline_ns);
+	if (deadline_ns)
+		dist_harvest_wait(&harvest, deadline_ns);
+	else
+		dist_harvest_look(&harvest, false);
 	for (size_t i = 0; i < n_waiters; i++) {
 		if (waiters[i])
-			dist_gate_leave(&links[i], dist_call_of(waiters[i]));
+			dist_gate_leave(&gates[i], dist_call_of(waiters[i]));
 	}
+	dist_harvest_fini(&harvest);
 	dist_inside_leave(before);
 }
 
@@ -226,8 +246,8 @@ enum dist_err
 dist_wait_any(struct dist_waiter *const *waiters, size_t n_waiters, int64_t timeout_ms,
               size_t *ret_index)
 {
-	struct dist_gate_link few[GATES_INLINE], *links = few;
-	int64_t deadline_ns = dist_deadline_in_ms(timeout_ms);
+	struct dist_gate few[GATES_INLINE], *gates = few;
+	int64_t deadline_ns = timeout_ms ? dist_deadline_in_ms(timeout_ms) : 0;
 	size_t n_real = 0, index = 0;
 	bool found;
 
@@ -240,16 +260,18 @@ dist_wait_any(struct dist_waiter *const *waiters, size_t n_waiters, int64_t time
 		return dist_error_set(DIST_EINVAL, "no call to wait for");
 	found = find_over(waiters, n_waiters, &index);
 	if (!found && n_waiters > GATES_INLINE) {
-		links = calloc(n_waiters, sizeof(*links));
-		if (!links)
+		gates = calloc(n_waiters, sizeof(*gates));
+		if (!gates)
 			return dist_error_set_plain(DIST_ENOMEM);
 	}
-	if (!found) {
-		gate_wait(waiters, links, n_waiters, deadline_ns);
+	while (!found) {
+		any_wait(waiters, gates, n_waiters, deadline_ns);
 		found = find_over(waiters, n_waiters, &index);
+		if (dist_deadline_passed(deadline_ns))
+			break;
 	}
-	if (links != few)
-		free(links);
+	if (gates != few)
+		free(gates);
 	if (!found)
 		return dist_error_set_plain(DIST_ETIMEDOUT);
 	*ret_index = index;

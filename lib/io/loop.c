@@ -5,7 +5,8 @@
  *
  * The loop sleeps until its next timer. What is posted wakes it, unless it is awake or
  * ticking: after dist_loop_post_soon() it wakes every DIST_SOON_NS by itself until
- * nothing was posted so for TICKS_IDLE ticks.
+ * nothing was posted so for some ticks: the more, the more often they were of use. What
+ * dist_loop_post_later() posts slows the ticks down.
  */
 #include "io/loop.h"
 
@@ -26,7 +27,9 @@
 #include "base/tsan.h"
 
 #define EVENTS_MAX 64
-#define TICKS_IDLE 20
+/* Ticks in vain, at least and at most: each costs a wake-up. */
+#define TICKS_MIN 2
+#define TICKS_MAX 20
 #define WHEEL_SLOTS 1024 /* some four seconds a turn */
 #define WHEEL_WORDS (WHEEL_SLOTS / 64)
 
@@ -41,7 +44,8 @@ struct dist_loop {
 	bool stopped;         /* nothing runs any more */
 	bool awake;           /* it will look at tasks, soon and timers before it sleeps */
 	int64_t sleeps_until; /* when it wakes by itself */
-	unsigned idle_ticks;  /* TICKS_IDLE: not ticking */
+	unsigned idle_ticks;  /* since something was posted soon */
+	unsigned n_ticks;     /* it ticks while there were fewer */
 	unsigned n_timers;
 	struct dist_list wheel[WHEEL_SLOTS];
 	uint64_t wheel_used[WHEEL_WORDS]; /* a bit a slot */
@@ -65,7 +69,7 @@ dist_loop_start(struct dist_loop **ret_loop, const char *thread_name)
 	dist_list_init(&loop->soon);
 	for (unsigned i = 0; i < WHEEL_SLOTS; i++)
 		dist_list_init(&loop->wheel[i]);
-	loop->idle_ticks = TICKS_IDLE;
+	loop->idle_ticks = loop->n_ticks = TICKS_MIN;
 	loop->awake = true;
 	loop->wheel_turned_ns = dist_clock_ns();
 
@@ -93,11 +97,12 @@ dist_loop_start(struct dist_loop **ret_loop, const char *thread_name)
 static void
 loop_wake(struct dist_loop *loop)
 {
+	int cancel_state = dist_cancel_off();
 	uint64_t one = 1;
 
 	/* It can fail only when the counter is full, and then the loop is woken anyway. */
-	if (write(loop->wake_fd, &one, sizeof(one)) < 0)
-		return;
+	(void)!write(loop->wake_fd, &one, sizeof(one));
+	dist_cancel_restore(cancel_state);
 }
 
 void
@@ -188,13 +193,23 @@ dist_loop_post_soon(struct dist_loop *loop, struct dist_task *task)
 
 	dist_lock(&loop->lock);
 	dist_list_append(&loop->soon, &task->link);
-	wake = !loop->awake && loop->idle_ticks >= TICKS_IDLE;
+	wake = !loop->awake && loop->idle_ticks >= loop->n_ticks;
 	if (wake)
 		loop->awake = true;
+	else if (loop->idle_ticks)
+		loop->n_ticks = DIST_MIN(2 * loop->n_ticks, TICKS_MAX);
 	loop->idle_ticks = 0;
 	dist_unlock(&loop->lock);
 	if (wake)
 		loop_wake(loop);
+}
+
+void
+dist_loop_post_later(struct dist_loop *loop, struct dist_task *task)
+{
+	dist_lock(&loop->lock);
+	dist_list_append(&loop->soon, &task->link);
+	dist_unlock(&loop->lock);
 }
 
 /* --- Timers -------------------------------------------------------------------------- */
@@ -296,11 +311,15 @@ wheel_take_due_locked(struct dist_loop *loop, int64_t now_ns) DIST_REQUIRES(&loo
 	return NULL;
 }
 
-/* When the wheel must be looked at again. */
+/*
+ * When the wheel must be looked at again. From where it was looked at last, which is a while
+ * ago where tasks took long: what became due meanwhile is behind us already.
+ */
 static int64_t
-wheel_next_locked(struct dist_loop *loop, int64_t now_ns) DIST_REQUIRES(&loop->lock)
+wheel_next_locked(struct dist_loop *loop) DIST_REQUIRES(&loop->lock)
 {
-	unsigned first = wheel_slot(now_ns);
+	int64_t turned_ns = loop->wheel_turned_ns;
+	unsigned first = wheel_slot(turned_ns);
 
 	if (loop->n_timers == 0)
 		return DIST_NEVER;
@@ -312,7 +331,7 @@ wheel_next_locked(struct dist_loop *loop, int64_t now_ns) DIST_REQUIRES(&loop->l
 			continue;
 		}
 		if (loop->wheel_used[slot / 64] >> slot % 64 & 1)
-			return (now_ns / DIST_TIMER_GRAIN_NS + i + 1) * DIST_TIMER_GRAIN_NS;
+			return (turned_ns / DIST_TIMER_GRAIN_NS + i + 1) * DIST_TIMER_GRAIN_NS;
 	}
 	return DIST_NEVER;
 }
@@ -378,10 +397,13 @@ loop_plan_sleep(struct dist_loop *loop, int64_t *ret_sleep_ns)
 	busy = !dist_list_empty(&loop->tasks) ||
 	       (loop->stopping && !dist_list_empty(&loop->soon));
 	stop = loop->stopping && !busy;
-	until = wheel_next_locked(loop, now_ns);
-	if (loop->idle_ticks < TICKS_IDLE) {
-		loop->idle_ticks++;
+	until = wheel_next_locked(loop);
+	if (loop->idle_ticks < loop->n_ticks) {
 		until = DIST_MIN(until, now_ns + DIST_SOON_NS);
+		if (++loop->idle_ticks == loop->n_ticks)
+			loop->n_ticks = DIST_MAX(loop->n_ticks / 2, TICKS_MIN);
+	} else if (!dist_list_empty(&loop->soon)) {
+		until = DIST_MIN(until, now_ns + DIST_LATER_NS);
 	}
 	loop->sleeps_until = until;
 	loop->awake = busy;
@@ -396,13 +418,26 @@ loop_plan_sleep(struct dist_loop *loop, int64_t *ret_sleep_ns)
 	return !stop;
 }
 
+/* For a kernel, a sandbox or a tool that does not know epoll_pwait2(): to the millisecond. */
+static int
+loop_sleep_coarse(struct dist_loop *loop, struct epoll_event *events, int64_t sleep_ns)
+{
+	int64_t ms = (sleep_ns + DIST_NS_PER_MS - 1) / DIST_NS_PER_MS;
+
+	return epoll_wait(loop->epoll_fd, events, EVENTS_MAX,
+	                  sleep_ns < 0 ? -1 : (int)DIST_MIN(ms, INT32_MAX));
+}
+
 static int
 loop_sleep(struct dist_loop *loop, struct epoll_event *events, int64_t sleep_ns)
 {
 	struct timespec time = { sleep_ns / 1000000000, sleep_ns % 1000000000 };
+	int n = epoll_pwait2(loop->epoll_fd, events, EVENTS_MAX, sleep_ns < 0 ? NULL : &time,
+	                     NULL);
 
-	return epoll_pwait2(loop->epoll_fd, events, EVENTS_MAX, sleep_ns < 0 ? NULL : &time,
-	                    NULL);
+	if (n < 0 && errno == ENOSYS)
+		n = loop_sleep_coarse(loop, events, sleep_ns);
+	return n;
 }
 
 static void

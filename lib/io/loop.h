@@ -42,6 +42,8 @@ struct dist_timer {
 
 /* dist_loop_post_soon() runs its task within this. */
 #define DIST_SOON_NS INT64_C(100000)
+/* dist_loop_post_later() within this. */
+#define DIST_LATER_NS INT64_C(500000)
 
 /* Given: dist_loop_stop(), then dist_loop_free() it. DIST_ENOMEM, DIST_ESYSTEM. */
 enum dist_err dist_loop_start(struct dist_loop **ret_loop, const char *thread_name)
@@ -77,6 +79,12 @@ void dist_loop_post(struct dist_loop *loop, struct dist_task *task);
  * stream of them costs no wake-up each.
  */
 void dist_loop_post_soon(struct dist_loop *loop, struct dist_task *task);
+
+/*
+ * The same within DIST_LATER_NS, for what is only to be looked at now and then. From a
+ * task of the loop.
+ */
+void dist_loop_post_later(struct dist_loop *loop, struct dist_task *task);
 
 void dist_timer_init(struct dist_timer *timer, void (*run)(struct dist_timer *timer));
 

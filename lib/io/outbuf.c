@@ -1,13 +1,20 @@
 /*
  * A list of pieces. Short records are copied one behind the other into blocks; a block
  * that has joined the batch is not added to any more, so that appending and sending
- * never touch the same memory. Blocks grow while they fill up and shrink while they do
- * not: a connection that carries a heartbeat a second must not keep what a burst
- * needed.
+ * never touch the same memory.
+ *
+ * Blocks are of two sizes. A connection has one small block, which is all that most of
+ * them ever need. What does not fit into it, or is appended while it is being sent,
+ * goes to large ones: of the process's reserve, or malloc()ed where that is used up.
+ * Two of these stay for what comes next, one to fill while the other is sent, until
+ * many batches in a row did without: a connection that carries a heartbeat a second
+ * must not keep what a burst needed.
  */
 #include "io/outbuf.h"
 
+#include "base/copy.h"
 #include "base/error.h"
+#include "base/reserve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,10 +22,22 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define BLOCK_MIN ((size_t)1024)
-#define BLOCK_MAX ((size_t)32 * 1024)
+/* What a block holds. */
+#define SMALL ((size_t)1024)
+#define LARGE (DIST_RESERVE_BLOCK - sizeof(struct dist_outpiece))
+/* Large blocks that stay. */
+#define LARGE_MAX 2
+/* After so many batches that the small block would have held it is taken first again,
+ * and after so many that needed no large one there are none any more. */
+#define NARROW_SMALL   8
+#define NARROW_NO_MORE 64
 /* Pieces in one system call. */
 #define SEND_PIECES 64
+/*
+ * Bytes in one send: a receiver that keeps up would have its sender copy a record of any
+ * size without a pause, and a loop has other connections.
+ */
+#define SEND_BYTES ((size_t)1088 * 1024)
 
 struct dist_outpiece {
 	struct dist_list link;
@@ -36,9 +55,11 @@ struct dist_outpiece {
 void
 dist_outbuf_init(struct dist_outbuf *out)
 {
-	*out = (struct dist_outbuf){ .block_size = BLOCK_MIN };
+	*out = (struct dist_outbuf){ .n_narrow = NARROW_SMALL };
 	dist_list_init(&out->waiting);
+	dist_list_init(&out->spares);
 	dist_list_init(&out->batch);
+	dist_list_init(&out->done);
 }
 
 static void
@@ -46,7 +67,8 @@ piece_free(struct dist_outpiece *piece)
 {
 	if (piece->release)
 		piece->release(piece->arg);
-	free(piece);
+	if (!dist_reserve_give(piece))
+		free(piece);
 }
 
 static void
@@ -63,43 +85,121 @@ dist_outbuf_fini(struct dist_outbuf *out)
 {
 	pieces_free(&out->batch);
 	pieces_free(&out->waiting);
-	free(out->spare);
-	free(out->done);
-	out->spare = out->done = NULL;
+	pieces_free(&out->spares);
+	pieces_free(&out->done);
 	out->waiting_bytes = out->batch_bytes = 0;
 }
 
-/* The last waiting piece, where it is a block with room; else NULL. */
+/* --- Blocks --------------------------------------------------------------------- */
+
 static struct dist_outpiece *
-outbuf_open_block(struct dist_outbuf *out, size_t length)
+block_new(size_t capacity, bool from_reserve)
+{
+	struct dist_outpiece *block = NULL;
+
+	if (capacity == LARGE && from_reserve)
+		block = dist_reserve_take();
+	if (!block)
+		block = malloc(sizeof(*block) + capacity);
+	if (block)
+		*block = (struct dist_outpiece){ .capacity = capacity };
+	return block;
+}
+
+static unsigned
+blocks_count(struct dist_list *blocks, size_t capacity)
+{
+	struct dist_outpiece *block, *next;
+	unsigned n = 0;
+
+	DIST_LIST_EACH (block, next, blocks, link)
+		n += block->capacity == capacity;
+	return n;
+}
+
+/* One that was sent stays in @blocks, the small one first, unless there are enough. */
+static void
+blocks_keep(struct dist_list *blocks, struct dist_outpiece *block)
+{
+	if (block->capacity == SMALL)
+		dist_list_prepend(blocks, &block->link);
+	else if (block->capacity == LARGE && blocks_count(blocks, LARGE) < LARGE_MAX)
+		dist_list_append(blocks, &block->link);
+	else
+		piece_free(block);
+}
+
+static void
+blocks_free_large(struct dist_list *blocks)
+{
+	struct dist_outpiece *block, *next;
+
+	DIST_LIST_EACH (block, next, blocks, link) {
+		if (block->capacity == SMALL)
+			continue;
+		dist_list_remove(&block->link);
+		piece_free(block);
+	}
+}
+
+/* A spare block with at least @capacity bytes; NULL: there is none. */
+static struct dist_outpiece *
+blocks_take(struct dist_list *blocks, size_t capacity)
+{
+	struct dist_outpiece *block, *next;
+
+	DIST_LIST_EACH (block, next, blocks, link) {
+		if (block->capacity < capacity)
+			continue;
+		dist_list_remove(&block->link);
+		return block;
+	}
+	return NULL;
+}
+
+/* --- Appending ------------------------------------------------------------------ */
+
+/* The last waiting piece, where it is a block; else NULL. */
+static struct dist_outpiece *
+outbuf_last_block(const struct dist_outbuf *out)
 {
 	struct dist_outpiece *last;
 
 	if (dist_list_empty(&out->waiting))
 		return NULL;
 	last = PIECE(out->waiting.prev);
-	return last->capacity && last->capacity - last->length >= length ? last : NULL;
+	return last->capacity ? last : NULL;
 }
 
-/* A block for at least @length bytes; larger than the last one, if that filled up. */
+/* Of the size that @length more bytes are best copied to, the last block being full. */
+static size_t
+outbuf_next_capacity(const struct dist_outbuf *out, size_t length)
+{
+	bool narrow = !outbuf_last_block(out) && out->n_narrow >= NARROW_SMALL;
+
+	if (length > LARGE)
+		return length;
+	return narrow && length <= SMALL ? SMALL : LARGE;
+}
+
 static struct dist_outpiece *
 outbuf_add_block(struct dist_outbuf *out, size_t length)
 {
-	struct dist_outpiece *block = out->spare;
-	size_t capacity;
+	size_t capacity = outbuf_next_capacity(out, length);
+	struct dist_outpiece *block = blocks_take(&out->spares, capacity);
 
-	if (!dist_list_empty(&out->waiting) && out->block_size < BLOCK_MAX)
-		out->block_size *= 2;
-	capacity = DIST_MAX(out->block_size, length);
-
-	out->spare = NULL;
-	if (!block || block->capacity < capacity) {
-		free(block);
-		block = malloc(sizeof(*block) + capacity);
-		if (!block)
-			return NULL;
-		*block = (struct dist_outpiece){ .capacity = capacity };
-	}
+	/* The small one is on its way out. */
+	if (!block && capacity == SMALL && out->has_small)
+		capacity = LARGE;
+	/* The reserve is not for what a peer does not take. */
+	if (!block)
+		block = block_new(capacity, dist_outbuf_pending(out) < LARGE_MAX * LARGE);
+	if (!block)
+		return NULL;
+	if (block->capacity == SMALL)
+		out->has_small = true;
+	else
+		out->n_narrow = DIST_MIN(out->n_narrow, NARROW_SMALL);
 	block->data = block->block;
 	block->length = block->sent = 0;
 	dist_list_append(&out->waiting, &block->link);
@@ -109,16 +209,16 @@ outbuf_add_block(struct dist_outbuf *out, size_t length)
 enum dist_err
 dist_outbuf_append(struct dist_outbuf *out, const void *data, size_t length)
 {
-	struct dist_outpiece *block = outbuf_open_block(out, length);
+	struct dist_outpiece *block = outbuf_last_block(out);
 
 	if (length == 0)
 		return DIST_OK;
-	if (!block)
+	if (!block || block->capacity - block->length < length)
 		block = outbuf_add_block(out, length);
 	if (!block)
 		return dist_error_set_plain(DIST_ENOMEM);
 
-	memcpy(block->block + block->length, data, length);
+	dist_copy(block->block + block->length, data, length);
 	block->length += length;
 	out->waiting_bytes += length;
 	out->appended += length;
@@ -142,26 +242,20 @@ dist_outbuf_refer(struct dist_outbuf *out, const void *data, size_t length,
 	return DIST_OK;
 }
 
+/* --- Sending -------------------------------------------------------------------- */
+
 void
 dist_outbuf_begin(struct dist_outbuf *out)
 {
-	if (out->waiting_bytes < out->block_size / 4 && out->block_size > BLOCK_MIN)
-		out->block_size /= 2;
+	out->n_narrow = out->waiting_bytes > SMALL ? 0 : out->n_narrow + 1;
+	if (out->n_narrow > NARROW_NO_MORE) {
+		blocks_free_large(&out->spares);
+		out->n_narrow = NARROW_SMALL;
+	}
 	dist_list_move_all(&out->waiting, &out->batch);
 	out->batch_bytes += out->waiting_bytes;
 	out->waiting_bytes = 0;
 	out->sent = 0;
-}
-
-/* All of @piece is with the kernel: keep one block for later, release the others. */
-static void
-outbuf_piece_done(struct dist_outbuf *out, struct dist_outpiece *piece)
-{
-	dist_list_remove(&piece->link);
-	if (!out->done && piece->capacity && piece->capacity <= BLOCK_MAX)
-		out->done = piece;
-	else
-		piece_free(piece);
 }
 
 /* The kernel took @n bytes off the front of the batch. */
@@ -179,21 +273,24 @@ outbuf_advance(struct dist_outbuf *out, size_t n)
 		n -= here;
 		if (piece->sent < piece->length)
 			return;
-		outbuf_piece_done(out, piece);
+		dist_list_remove(&piece->link);
+		blocks_keep(&out->done, piece);
 	}
 }
 
 static size_t
-outbuf_gather(struct dist_outbuf *out, struct iovec *pieces, size_t n_max)
+outbuf_gather(struct dist_outbuf *out, struct iovec *pieces, size_t n_max, size_t room)
 {
 	struct dist_outpiece *piece, *next;
-	size_t n = 0;
+	size_t n = 0, length;
 
 	DIST_LIST_EACH (piece, next, &out->batch, link) {
-		if (n == n_max)
+		if (n == n_max || room == 0)
 			break;
+		length = DIST_MIN(piece->length - piece->sent, room);
 		pieces[n].iov_base = (void *)(piece->data + piece->sent);
-		pieces[n].iov_len = piece->length - piece->sent;
+		pieces[n].iov_len = length;
+		room -= length;
 		n++;
 	}
 	return n;
@@ -207,8 +304,16 @@ dist_outbuf_send(struct dist_outbuf *out, int fd)
 	ssize_t n;
 
 	while (out->batch_bytes > 0) {
-		message.msg_iovlen = outbuf_gather(out, pieces, SEND_PIECES);
-		n = sendmsg(fd, &message, MSG_NOSIGNAL);
+		if (out->sent >= SEND_BYTES)
+			return DIST_SENT_BLOCKED;
+		message.msg_iovlen =
+			outbuf_gather(out, pieces, SEND_PIECES, SEND_BYTES - out->sent);
+		/* One piece, as with most small calls, needs no list of them. */
+		if (message.msg_iovlen == 1)
+			n = send(fd, pieces[0].iov_base, pieces[0].iov_len,
+			         MSG_NOSIGNAL | MSG_DONTWAIT);
+		else
+			n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0)
 			outbuf_advance(out, (size_t)n);
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -224,20 +329,24 @@ dist_outbuf_send(struct dist_outbuf *out, int fd)
 bool
 dist_outbuf_end(struct dist_outbuf *out)
 {
+	struct dist_list *link;
+
 	out->accepted += out->sent;
 	out->sent = 0;
-	if (!out->spare && out->done && out->done->capacity <= out->block_size)
-		out->spare = out->done;
-	else
-		free(out->done);
-	out->done = NULL;
+	while ((link = dist_list_pop(&out->done)))
+		blocks_keep(&out->spares, PIECE(link));
 	return out->batch_bytes + out->waiting_bytes > 0;
+}
+
+void
+dist_outbuf_slim(struct dist_outbuf *out)
+{
+	blocks_free_large(&out->spares);
 }
 
 void
 dist_outbuf_trim(struct dist_outbuf *out)
 {
-	free(out->spare);
-	out->spare = NULL;
-	out->block_size = BLOCK_MIN;
+	out->has_small = out->has_small && !blocks_count(&out->spares, SMALL);
+	pieces_free(&out->spares);
 }

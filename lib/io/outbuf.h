@@ -31,14 +31,15 @@ struct dist_outbuf {
 	size_t waiting_bytes;
 	uint64_t appended; /* bytes ever appended: an offset in the stream */
 	uint64_t accepted; /* bytes that the kernel took, as of the last end() */
-	size_t block_size; /* of the next block to copy into: follows the use */
-	struct dist_outpiece *spare;
+	struct dist_list spares; /* blocks for what is appended next */
+	bool has_small;          /* its small block is there, wherever it is now */
+	unsigned n_narrow;       /* batches since one was more than that block holds */
 
 	/* The writer's alone, between begin() and end(). */
 	struct dist_list batch;
 	size_t batch_bytes;
 	size_t sent; /* since begin() */
-	struct dist_outpiece *done; /* a block that may become the spare one */
+	struct dist_list done; /* blocks that may become spare ones */
 };
 
 void dist_outbuf_init(struct dist_outbuf *out);
@@ -57,7 +58,9 @@ enum dist_err dist_outbuf_refer(struct dist_outbuf *out, const void *data, size_
                                 dist_outbuf_release_fn *release, void *arg)
 	DIST_MUST_CHECK;
 
-/* Under the lock, while nobody writes: give back memory kept for the next append. */
+/* Under the lock: give back memory that is kept for much of what is appended next. */
+void dist_outbuf_slim(struct dist_outbuf *out);
+/* Under the lock, while nobody writes: all that is kept. */
 void dist_outbuf_trim(struct dist_outbuf *out);
 
 /* Bytes appended and not accepted by the kernel yet, under the lock. */
@@ -69,7 +72,9 @@ dist_outbuf_pending(const struct dist_outbuf *out)
 
 enum dist_sent {
 	DIST_SENT_ALL,
-	DIST_SENT_BLOCKED, /* the socket is full: end(), and send again when writable */
+	/* The socket is full, or had as much as one gets at once: end(), and send again
+	 * when it is writable. */
+	DIST_SENT_BLOCKED,
 	DIST_SENT_BROKEN,  /* the connection is gone; errno says how */
 };
 

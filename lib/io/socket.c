@@ -6,8 +6,10 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +39,18 @@ dist_socket_tune(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+}
+
+void
+dist_socket_set_blocking(int fd, unsigned receive_ms)
+{
+	struct timeval time = { receive_ms / 1000, receive_ms % 1000 * 1000 };
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && flags & O_NONBLOCK)
+		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	if (receive_ms)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
 }
 
 static int
@@ -129,12 +143,14 @@ dist_socket_peer(int fd)
 bool
 dist_socket_is_dead(int fd)
 {
+	int cancel_state = dist_cancel_off();
 	char byte;
 	ssize_t n;
 
 	do
 		n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
+	dist_cancel_restore(cancel_state);
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
 }
 

@@ -1,4 +1,4 @@
-/* TCP sockets as we want them: non-blocking, closed on exec, without delay, kept alive. */
+/* TCP sockets as we want them: closed on exec, without delay, kept alive. */
 #ifndef DIST_IO_SOCKET_H
 #define DIST_IO_SOCKET_H
 
@@ -19,6 +19,12 @@ enum dist_err dist_socket_connect(const struct dist_sockaddr *address, int *ret_
 /* DIST_OK: connected. DIST_ECONNECT, with @address in the text. */
 enum dist_err dist_socket_connect_result(int fd, const struct dist_sockaddr *address)
 	DIST_MUST_CHECK;
+
+/*
+ * A call on it blocks from now on, unless it says MSG_DONTWAIT; a receive for @receive_ms
+ * at most (it fails with EAGAIN then), or for ever: 0.
+ */
+void dist_socket_set_blocking(int fd, unsigned receive_ms);
 
 /* The options that every connected socket of ours has, accepted or connected. */
 void dist_socket_tune(int fd);

@@ -117,13 +117,15 @@ endpoints_complete(struct endpoints *endpoints, const dist_registration *as,
 
 static enum dist_err
 entry_from(struct dist_entry **ret_entry, const dist_registration *as,
-           const struct dist_sockaddr *peer)
+           const struct dist_sockaddr *peer, const struct dist_entry_limits *limits)
 {
 	struct endpoints endpoints = { .n = 0 };
 	dist_registration listed = *as;
 	enum dist_err err;
 
-	err = endpoints_complete(&endpoints, as, peer);
+	err = dist_entry_check_limits(as, limits);
+	if (!err)
+		err = endpoints_complete(&endpoints, as, peer);
 	if (err)
 		return err;
 	listed.endpoints.endpoints_len = endpoints.n;
@@ -209,6 +211,11 @@ dist_admit(struct dist_master *master, const dist_registration *as,
            const struct dist_sockaddr *peer, uint64_t origin,
            struct dist_deferred *deferred)
 {
+	const struct dist_entry_limits limits = {
+		.max_services = master->options.max_services,
+		.max_attributes = master->options.max_attributes,
+		.max_name_bytes = master->options.max_name_bytes,
+	};
 	struct dist_probe *probe = calloc(1, sizeof(*probe));
 	bool admitted;
 
@@ -216,7 +223,7 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 		dist_deferred_fail(deferred);
 		return;
 	}
-	if (entry_from(&probe->entry, as, peer)) {
+	if (entry_from(&probe->entry, as, peer, &limits)) {
 		free(probe);
 		refuse(master, deferred, DIST_REGISTRY_REFUSED, "", "%s",
 		       dist_error_text());
@@ -235,7 +242,9 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 	}
 	dist_unlock(&master->lock);
 	if (!admitted) {
-		dist_deferred_fail(deferred);
+		refuse(master, deferred, DIST_REGISTRY_REFUSED, probe->entry->as.name,
+		       "%d registrations are under way, or the master stops",
+		       ADMITTING_MAX);
 		dist_entry_unref(probe->entry);
 		free(probe);
 	}

@@ -34,7 +34,7 @@ copy_view(const dist_view *from, dist_view *ret_view)
 	err = dist_encoder_put(&encoder, (xdrproc_t)xdr_dist_view, from);
 	if (err)
 		return err;
-	record = (struct dist_bytes){ encoder.data, encoder.length };
+	record = (struct dist_bytes){ encoder.data, dist_encoder_length(&encoder) };
 	dist_decoder_init(&decoder, record, dist_decoder_default_budget(record.length));
 	memset(ret_view, 0, sizeof(*ret_view));
 	return dist_decoder_get(&decoder, (xdrproc_t)xdr_dist_view, ret_view);
@@ -47,14 +47,12 @@ source_wait_locked(struct dist_master *master, struct local_source *source,
 	DIST_REQUIRES(&master->lock)
 {
 	int64_t until_ns = dist_deadline_in_ms(hold_ms);
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
-	int over = hold_ms <= 0;
+	bool over = hold_ms <= 0;
 
 	while (!source->interrupted && !master->stopping && !over &&
 	       epoch >= master->told_epoch &&
 	       !memcmp(master_id, master->id, sizeof(dist_id)))
-		over = pthread_cond_timedwait(&master->told, &master->lock.mutex,
-		                              &until);
+		over = !dist_cond_wait_until(&master->told, &master->lock, until_ns);
 }
 
 static enum dist_err
@@ -84,7 +82,7 @@ source_interrupt(void *arg)
 
 	dist_lock(&source->master->lock);
 	source->interrupted = true;
-	pthread_cond_broadcast(&source->master->told);
+	dist_cond_broadcast(&source->master->told);
 	dist_unlock(&source->master->lock);
 }
 

@@ -23,8 +23,18 @@
 #define CLOSED_MS   1000 /* when its registration's connection has ended */
 #define RUNNING_MAX 256  /* probes at once: each has a descriptor */
 #define TURNS_MAX   64   /* of these, for nodes nobody complains of */
+/*
+ * And no more than fifty such a second, however many nodes there are: they find only
+ * nodes that beat and cannot be called, which clusters that try report at once. Each
+ * costs as much as a dozen heartbeats.
+ */
+#define TURN_NS (20 * DIST_NS_PER_MS)
 #define STALL_NS    (500 * DIST_NS_PER_MS) /* later than that is no mere delay */
-#define GATHER_NS   (3 * DIST_NS_PER_MS)
+/* Changes are gathered for so long; and for so many times the time that it took to tell
+ * the last ones, so that telling is never all that a master does. */
+#define GATHER_NS     (3 * DIST_NS_PER_MS)
+#define GATHER_MAX_NS (50 * DIST_NS_PER_MS)
+#define GATHER_TIMES  4
 
 /* --- Probes ------------------------------------------------------------------- */
 
@@ -76,7 +86,7 @@ dist_house_probe_locked(struct dist_master *master, enum dist_probe_kind kind,
 	dist_map_add(&master->probed, &probe->by_session,
 	             probe_hash(master, probe->session));
 	dist_list_append(&master->queued, &probe->link);
-	pthread_cond_signal(&master->work);
+	dist_cond_signal(&master->work);
 }
 
 /* On the callback thread, or the house thread where it could not be asked. */
@@ -87,7 +97,7 @@ house_on_probe_done(struct dist_probe *probe, void *arg)
 
 	dist_lock(&master->lock);
 	dist_list_append(&master->finished, &probe->link);
-	pthread_cond_signal(&master->work);
+	dist_cond_signal(&master->work);
 	dist_unlock(&master->lock);
 }
 
@@ -114,7 +124,7 @@ house_start_probes_locked(struct dist_master *master) DIST_REQUIRES(&master->loc
 	}
 }
 
-/* Nodes whose turn it is; when the next one's is. */
+/* A node whose turn it is; when the next one's is. */
 static int64_t
 house_take_turns_locked(struct dist_master *master, int64_t now_ns)
 	DIST_REQUIRES(&master->lock)
@@ -122,13 +132,16 @@ house_take_turns_locked(struct dist_master *master, int64_t now_ns)
 	struct dist_suspect suspect;
 	int64_t due_ns;
 
-	while (master->n_running < TURNS_MAX) {
-		if (!dist_table_take_probe(master->table, now_ns, &suspect, &due_ns))
-			return due_ns;
-		dist_house_probe_locked(master, DIST_PROBE_TURN, &suspect);
-		house_start_probes_locked(master);
-	}
-	return INT64_MAX; /* a probe that ends wakes us */
+	if (now_ns < master->next_turn_ns)
+		return master->next_turn_ns;
+	if (master->n_running >= TURNS_MAX)
+		return INT64_MAX; /* a probe that ends wakes us */
+	if (!dist_table_take_probe(master->table, now_ns, &suspect, &due_ns))
+		return due_ns;
+	master->next_turn_ns = now_ns + TURN_NS;
+	dist_house_probe_locked(master, DIST_PROBE_TURN, &suspect);
+	house_start_probes_locked(master);
+	return master->next_turn_ns;
 }
 
 /* Ask it once more. */
@@ -223,34 +236,37 @@ house_judge_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
 
 /* --- The round ---------------------------------------------------------------- */
 
+static int64_t
+house_gather_ns_locked(const struct dist_master *master) DIST_REQUIRES(&master->lock)
+{
+	int64_t gather_ns = DIST_MAX(GATHER_NS, GATHER_TIMES * master->telling_ns);
+
+	return DIST_MIN(gather_ns, GATHER_MAX_NS);
+}
+
 /* Whether there is news to be told, and when: changes are gathered for a moment. */
 static void
 house_note_changes_locked(struct dist_master *master) DIST_REQUIRES(&master->lock)
 {
 	if (master->tell_ns == INT64_MAX &&
 	    dist_table_epoch(master->table) != master->told_epoch)
-		master->tell_ns = dist_clock_ns() + GATHER_NS;
+		master->tell_ns = dist_clock_ns() + house_gather_ns_locked(master);
 }
 
 void
 dist_house_wake_locked(struct dist_master *master)
 {
-	pthread_cond_signal(&master->work);
+	dist_cond_signal(&master->work);
 }
 
 static void
 house_sleep_locked(struct dist_master *master, int64_t until_ns)
 	DIST_REQUIRES(&master->lock)
 {
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
-
 	if (!dist_list_empty(&master->finished) || master->stopping ||
 	    (!dist_list_empty(&master->queued) && master->n_running < RUNNING_MAX))
 		return;
-	if (until_ns == INT64_MAX)
-		pthread_cond_wait(&master->work, &master->lock.mutex);
-	else
-		pthread_cond_timedwait(&master->work, &master->lock.mutex, &until);
+	(void)dist_cond_wait_until(&master->work, &master->lock, until_ns);
 }
 
 /*
@@ -361,7 +377,7 @@ house_end_probes(struct dist_master *master)
 	}
 	while (master->n_running) {
 		while (dist_list_empty(&master->finished))
-			pthread_cond_wait(&master->work, &master->lock.mutex);
+			dist_cond_wait(&master->work, &master->lock);
 		probe = DIST_CONTAINER_OF(dist_list_pop(&master->finished),
 		                          struct dist_probe, link);
 		dist_list_remove(&probe->running);
@@ -379,8 +395,8 @@ dist_house_stop(struct dist_master *master)
 {
 	dist_lock(&master->lock);
 	master->stopping = true;
-	pthread_cond_signal(&master->work);
-	pthread_cond_broadcast(&master->told);
+	dist_cond_signal(&master->work);
+	dist_cond_broadcast(&master->told);
 	dist_unlock(&master->lock);
 	if (master->house_runs)
 		pthread_join(master->house, NULL);

@@ -11,10 +11,15 @@
 #include <unistd.h>
 
 #define WORKERS 2     /* procedures here only look into the table */
+#define GATHER_US 2000 /* nobody waits for a heartbeat's answer */
 #define QUEUE   65536 /* all nodes may beat at one moment */
 /* Of one connection: a node has one REGISTER under way, a cluster one WATCH. */
 #define MAX_DEFERRED 64
 #define PROBE_MAX_MS UINT32_MAX
+/* As in idl/registry.x. */
+#define SERVICES_MAX   1024
+#define ATTRIBUTES_MAX 64
+#define NAME_MAX_BYTES 255
 
 /* A registration's connection has ended: its nodes are asked at once. */
 static void
@@ -33,6 +38,24 @@ master_on_closed(uint64_t conn_id, void *arg)
 }
 
 /* --- Start -------------------------------------------------------------------- */
+
+/* @most where none is given, and no more than that. */
+static void
+limit_fill_in(unsigned *limit, unsigned most)
+{
+	if (!*limit || *limit > most)
+		*limit = most;
+}
+
+static void
+options_fill_in(struct dist_master_options *options)
+{
+	limit_fill_in(&options->max_services, SERVICES_MAX);
+	limit_fill_in(&options->max_attributes, ATTRIBUTES_MAX);
+	limit_fill_in(&options->max_name_bytes, NAME_MAX_BYTES);
+	if (!options->max_watchers)
+		options->max_watchers = 100000;
+}
 
 static enum dist_err
 options_check(struct dist_master_options *options)
@@ -61,15 +84,11 @@ options_check(struct dist_master_options *options)
 static void
 master_init(struct dist_master *master)
 {
-	pthread_condattr_t attr;
 
 	master->process = getpid();
 	dist_mutex_init(&master->lock, DIST_RANK_MASTER);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&master->work, &attr);
-	pthread_cond_init(&master->told, &attr);
-	pthread_condattr_destroy(&attr);
+	dist_cond_init(&master->work);
+	dist_cond_init(&master->told);
 	dist_list_init(&master->queued);
 	dist_list_init(&master->running);
 	dist_list_init(&master->finished);
@@ -85,6 +104,7 @@ master_make_table(struct dist_master *master)
 		.min_lease_ms = master->options.min_lease_ms,
 		.max_lease_ms = master->options.max_lease_ms,
 		.max_nodes = master->options.max_nodes,
+		.max_of_origin = master->options.max_nodes_per_connection,
 		.probe_ms = master->options.probe_ms,
 	};
 	uint64_t seed;
@@ -112,6 +132,18 @@ master_make_server(struct dist_master *master)
 		.workers = WORKERS,
 		.queue = QUEUE,
 		.max_deferred = MAX_DEFERRED,
+		.max_record_bytes = master->options.max_record_bytes,
+		.max_buffered_bytes = master->options.max_buffered_bytes,
+		.max_connections = master->options.max_connections,
+		.max_connections_per_peer = master->options.max_connections_per_peer,
+		.idle_timeout_ms = master->options.idle_timeout_ms,
+		.header_timeout_ms = master->options.header_timeout_ms,
+		.record_timeout_ms = master->options.record_timeout_ms,
+		.reply_timeout_ms = master->options.reply_timeout_ms,
+		/* A node says something thrice in a lease. */
+		.watched_spared_ms = master->options.max_lease_ms,
+		.prompt = true,
+		.gather_us = GATHER_US,
 		.on_closed = master_on_closed,
 		.arg = master,
 	};
@@ -180,6 +212,7 @@ dist_master_start_sized(struct dist_master **ret_master,
 	                        options_size);
 	if (!err)
 		err = options_check(&master->options);
+	options_fill_in(&master->options);
 	if (!err)
 		err = master_build(master);
 	if (err)
@@ -228,8 +261,6 @@ dist_master_stop(struct dist_master *master)
 	dist_table_free(master->table);
 	dist_map_fini(&master->probed);
 	dist_deadlines_fini(&master->holds);
-	pthread_cond_destroy(&master->work);
-	pthread_cond_destroy(&master->told);
 	dist_mutex_fini(&master->lock);
 	free(master);
 }

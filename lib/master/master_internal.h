@@ -48,8 +48,8 @@ struct dist_master {
 	bool house_runs;
 
 	struct dist_mutex lock; /* guards all below */
-	pthread_cond_t work;    /* the house thread has something to do */
-	pthread_cond_t told; /* @told_epoch has moved: for watchers in this process */
+	struct dist_cond work;    /* the house thread has something to do */
+	struct dist_cond told; /* @told_epoch has moved: for watchers in this process */
 	bool stopping;
 	struct dist_table *table;
 
@@ -58,13 +58,15 @@ struct dist_master {
 	struct dist_list finished; /* done, to be judged */
 	struct dist_map probed;    /* sessions with a probe under way */
 	unsigned n_running;
+	int64_t next_turn_ns; /* no node is probed just because it is its turn before */
 	unsigned n_admitting; /* registrations that wait for their probe, or have it */
-	struct dist_limit refusal_limit; /* of log lines */
+	struct dist_limit refusal_limit, watch_limit; /* of log lines */
 
 	struct dist_list watchers;
 	struct dist_deadlines holds;
 	unsigned n_watchers;
 	int64_t grace_ns;    /* no lease ends before: this process stood still */
+	int64_t telling_ns;  /* how long it took to tell the last news */
 	uint64_t told_epoch; /* watchers were told all up to here */
 	int64_t tell_ns; /* when they are told what came since; INT64_MAX: nothing did
 	                  */

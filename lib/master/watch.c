@@ -1,23 +1,28 @@
 /*
  * Watchers: calls that are answered when the epoch moves, or when they were held long
  * enough. Changes are gathered for some milliseconds before they are told (house.c), so
- * that a hundred nodes that come at once are one answer, not a hundred.
+ * that a hundred nodes that come at once are one answer, not a hundred; and what is told
+ * is encoded once for all who have seen the same.
  */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shared.h"
 #include "idl/registry.h"
 #include "master/master_internal.h"
+#include "server/deferred.h"
+#include "wire/xdr.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define WATCHERS_MAX 100000
 #define HOLD_MAX_MS  60000
+/* Of a view; the server's own bound on a record comes first. */
+#define VIEW_MAX ((size_t)1024 * 1024 * 1024)
 
-/* A view that several watchers of one epoch share. */
+/* A view that several watchers of one epoch share, as the bytes that are sent. */
 struct shared_view {
-	struct dist_snapshot *snapshot;
+	struct dist_shared *bytes;
 	dist_id master;
 	uint64_t epoch;
 	struct dist_sockaddr seen_at;
@@ -70,13 +75,17 @@ dist_watch_hold(struct dist_master *master, struct dist_deferred *deferred,
 {
 	struct dist_watcher *watcher = watcher_new(deferred, watch, seen_at);
 	int64_t until_ns = dist_deadline_in_ms(DIST_MIN(watch->hold_ms, HOLD_MAX_MS));
-	bool behind, held = false;
+	bool behind, held = false, full = false, log = false;
+	unsigned n_dropped = 0;
 
 	if (!watcher)
 		return;
 	dist_lock(&master->lock);
 	behind = watcher_is_behind(master, watcher);
-	if (!master->stopping && master->n_watchers < WATCHERS_MAX &&
+	full = master->n_watchers >= master->options.max_watchers;
+	log = full && dist_limit_allows_rarely(&master->watch_limit, dist_clock_ns(),
+	                                       &n_dropped);
+	if (!master->stopping && !full &&
 	    !dist_deadlines_reserve(&master->holds)) {
 		dist_list_append(&master->watchers, &watcher->link);
 		dist_deadlines_set(&master->holds, &watcher->until,
@@ -86,6 +95,11 @@ dist_watch_hold(struct dist_master *master, struct dist_deferred *deferred,
 		dist_house_wake_locked(master);
 	}
 	dist_unlock(&master->lock);
+	if (log)
+		dist_log_warning("watch-refused",
+		                 "why=\"as many watch as max_watchers allows\" "
+		                 "watchers=%u not_shown=%u",
+		                 master->options.max_watchers, n_dropped);
 	if (!held)
 		watcher_free(watcher);
 }
@@ -111,7 +125,7 @@ take_due_locked(struct dist_master *master, int64_t now_ns, struct dist_list *du
 	if (master->tell_ns <= now_ns) {
 		master->told_epoch = dist_table_epoch(master->table);
 		master->tell_ns = INT64_MAX;
-		pthread_cond_broadcast(&master->told);
+		dist_cond_broadcast(&master->told);
 		dist_log_debug("watchers-told", "epoch=%llu watchers=%u",
 		               (unsigned long long)master->told_epoch,
 		               master->n_watchers);
@@ -130,9 +144,39 @@ take_due_locked(struct dist_master *master, int64_t now_ns, struct dist_list *du
 static bool
 shared_view_serves(const struct shared_view *shared, const struct dist_watcher *watcher)
 {
-	return shared->snapshot && shared->epoch == watcher->epoch &&
+	return shared->bytes && shared->epoch == watcher->epoch &&
 	       !memcmp(shared->master, watcher->master, sizeof(dist_id)) &&
 	       dist_sockaddr_equal(&shared->seen_at, &watcher->seen_at);
+}
+
+/* NULL: no memory, or too long for a record. */
+static struct dist_shared *
+encode_view(const dist_view *view)
+{
+	DIST_CLEANUP(dist_encoder_fini) struct dist_encoder encoder;
+	struct dist_shared *bytes;
+
+	dist_encoder_init(&encoder, NULL, 0, VIEW_MAX);
+	if (dist_encoder_put(&encoder, (xdrproc_t)xdr_dist_view, view))
+		return NULL;
+	bytes = dist_shared_new(encoder.data, dist_encoder_length(&encoder));
+	encoder.on_heap = !bytes; /* else it is no longer the encoder's */
+	return bytes;
+}
+
+static struct dist_shared *
+make_view(struct dist_master *master, const struct dist_watcher *watcher)
+{
+	DIST_CLEANUP(dist_snapshot_freep) struct dist_snapshot *snapshot = NULL;
+	enum dist_err err;
+
+	dist_lock(&master->lock);
+	err = dist_table_view(master->table, watcher->master, watcher->epoch,
+	                      dist_clock_ns(), &snapshot);
+	dist_unlock(&master->lock);
+	if (err || dist_viewpoint_apply(snapshot, &watcher->seen_at))
+		return NULL;
+	return encode_view(&snapshot->view);
 }
 
 /* The view for @watcher: the one made for the last watcher, if that serves. */
@@ -140,33 +184,20 @@ static bool
 shared_view_for(struct shared_view *shared, struct dist_master *master,
                 const struct dist_watcher *watcher)
 {
-	enum dist_err err;
-
 	if (shared_view_serves(shared, watcher))
 		return true;
-	dist_snapshot_free(shared->snapshot);
-	shared->snapshot = NULL;
-	dist_lock(&master->lock);
-	err = dist_table_view(master->table, watcher->master, watcher->epoch,
-	                      dist_clock_ns(), &shared->snapshot);
-	dist_unlock(&master->lock);
-	if (err)
-		return false;
+	dist_shared_unref(shared->bytes);
+	shared->bytes = make_view(master, watcher);
 	shared->epoch = watcher->epoch;
 	shared->seen_at = watcher->seen_at;
 	memcpy(shared->master, watcher->master, sizeof(dist_id));
-	if (!dist_viewpoint_apply(shared->snapshot, &shared->seen_at))
-		return true;
-	/* Half made, it must not serve the next one. */
-	dist_snapshot_free(shared->snapshot);
-	shared->snapshot = NULL;
-	return false;
+	return shared->bytes;
 }
 
 static void
 answer_all(struct dist_master *master, struct dist_list *due)
 {
-	struct shared_view shared = { .snapshot = NULL };
+	struct shared_view shared = { .bytes = NULL };
 	struct dist_list *link;
 
 	while ((link = dist_list_pop(due))) {
@@ -179,11 +210,11 @@ answer_all(struct dist_master *master, struct dist_list *due)
 		if (dist_deferred_cancelled(deferred) ||
 		    !shared_view_for(&shared, master, watcher))
 			dist_deferred_fail(deferred);
-		else if (dist_watch_1_reply(deferred, &shared.snapshot->view))
+		else if (dist_deferred_reply_shared(deferred, shared.bytes))
 			dist_log_debug("watcher-gone", "why=\"%s\"", dist_error_text());
 		free(watcher);
 	}
-	dist_snapshot_free(shared.snapshot);
+	dist_shared_unref(shared.bytes);
 }
 
 int64_t
@@ -198,6 +229,7 @@ dist_watch_answer_locked(struct dist_master *master, int64_t now_ns)
 		dist_unlock(&master->lock);
 		answer_all(master, &due);
 		dist_lock(&master->lock);
+		master->telling_ns = dist_clock_ns() - now_ns;
 	}
 	first = dist_deadlines_first(&master->holds);
 	return first ? first->at_ns : INT64_MAX;

@@ -1,6 +1,6 @@
 /*
- * Deadlines in order: a binary heap whose members know their place, so that a heartbeat
- * moves one of ten thousand in a few steps.
+ * Deadlines in order: a binary heap whose members know their place, so that one of ten
+ * thousand is moved in a few steps.
  */
 #ifndef DIST_REGISTRY_DEADLINES_H
 #define DIST_REGISTRY_DEADLINES_H

@@ -209,6 +209,65 @@ check_registration(const dist_registration *as)
 	return DIST_OK;
 }
 
+/* --- Limits --------------------------------------------------------------------- */
+
+static enum dist_err
+check_count(unsigned n, const char *what, unsigned max, const char *option)
+{
+	if (n <= max)
+		return DIST_OK;
+	return dist_error_set(DIST_EREFUSED,
+	                      "it has %u %s, and this master takes %u of a node (%s)", n,
+	                      what, max, option);
+}
+
+static enum dist_err
+check_name_length(const char *name, const char *what, unsigned max)
+{
+	size_t length = strlen(name);
+
+	if (length <= max)
+		return DIST_OK;
+	return dist_error_set(DIST_EREFUSED,
+	                      "the name of %s, \"%.40s...\", has %zu bytes, and this "
+	                      "master takes %u (max_name_bytes)",
+	                      what, name, length, max);
+}
+
+static enum dist_err
+check_name_lengths(const dist_registration *as, unsigned max)
+{
+	enum dist_err err = check_name_length(as->name, "the node", max);
+
+	for (unsigned i = 0; i < as->services.services_len && !err; i++) {
+		const dist_service_entry *service = &as->services.services_val[i];
+
+		err = check_name_length(service->prog_name, "a program", max);
+		if (!err)
+			err = check_name_length(service->vers_name, "a version", max);
+	}
+	for (unsigned i = 0; i < as->attrs.dist_attrs_len && !err; i++)
+		err = check_name_length(as->attrs.dist_attrs_val[i].name,
+		                        "an attribute", max);
+	return err;
+}
+
+enum dist_err
+dist_entry_check_limits(const dist_registration *as,
+                        const struct dist_entry_limits *limits)
+{
+	enum dist_err err;
+
+	err = check_count(as->services.services_len, "services", limits->max_services,
+	                  "max_services");
+	if (!err)
+		err = check_count(as->attrs.dist_attrs_len, "attributes",
+		                  limits->max_attributes, "max_attributes");
+	return err ? err : check_name_lengths(as, limits->max_name_bytes);
+}
+
+/* --- From birth to death -------------------------------------------------------- */
+
 enum dist_err
 dist_entry_new(struct dist_entry **ret_entry, const dist_registration *as,
                const char *address)

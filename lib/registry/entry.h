@@ -40,6 +40,19 @@ struct dist_entry *dist_entry_ref(struct dist_entry *entry);
 void dist_entry_unref(struct dist_entry *entry);
 DIST_DEFINE_FREEP(dist_entry_unref, struct dist_entry *)
 
+/* What a registration may bring; idl/registry.x never takes more than the defaults. */
+struct dist_entry_limits {
+	unsigned max_services;   /* 1024 */
+	unsigned max_attributes; /* 64 */
+	unsigned max_name_bytes; /* of a node, program, version or attribute; 255 */
+};
+
+/* DIST_EREFUSED: @as is over one of these, the text says which option of the master it
+ * is. */
+enum dist_err dist_entry_check_limits(const dist_registration *as,
+                                      const struct dist_entry_limits *limits)
+	DIST_MUST_CHECK;
+
 /* Whether a watcher would see the same node in both. */
 bool dist_entry_equal(const struct dist_entry *a, const struct dist_entry *b);
 

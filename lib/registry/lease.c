@@ -198,7 +198,7 @@ table_reserve(struct dist_table *table)
 {
 	if (table->n_live + table->n_draining >= table->options.max_nodes)
 		return dist_error_set(DIST_EREFUSED,
-		                      "the master has %u nodes, and takes no more",
+		                      "the master has %u nodes, and takes no more (max_nodes)",
 		                      table->options.max_nodes);
 	if (dist_deadlines_reserve(&table->deadlines))
 		return dist_error_set_plain(DIST_ENOMEM);

@@ -39,7 +39,7 @@ struct dist_lease {
 	struct dist_list by_gone;   /* table.gone, while GONE */
 	struct dist_list by_probe;  /* table.probes, while not GONE */
 	int64_t probe_ns;           /* when its next probe is due */
-	struct dist_deadline deadline;
+	struct dist_deadline deadline; /* no later than the lease's end: see expire */
 	struct dist_map_link by_instance, by_session, by_address, by_origin;
 };
 

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Deadlines that are nearer are brought up to date. Many at a time: each time costs the
+ * caller a wake-up. */
+#define REFRESH_NS (100 * NS_PER_MS)
+
 /* --- Birth and death ---------------------------------------------------------- */
 
 static void
@@ -20,6 +24,8 @@ options_fill(struct dist_table_options *options)
 		options->default_lease_ms = 3000;
 	if (!options->max_nodes)
 		options->max_nodes = 20000;
+	if (!options->max_of_origin)
+		options->max_of_origin = 64;
 	if (!options->max_gone)
 		options->max_gone = 4096;
 	if (!options->gone_kept_ms)
@@ -91,6 +97,26 @@ dist_table_free(struct dist_table *table)
 
 /* --- What nodes ask ----------------------------------------------------------- */
 
+/* Whether one more session from @origin is one too many; @lease: the same node's. */
+static enum dist_err
+check_origin(struct dist_table *table, uint64_t origin, const struct dist_lease *lease)
+{
+	uint64_t hash = dist_map_hash(&table->origins, &origin, sizeof(origin));
+	const struct dist_lease *other;
+	unsigned n = 0;
+
+	if (origin == 0)
+		return DIST_OK;
+	DIST_MAP_EACH (other, &table->origins, hash, by_origin)
+		n += other->origin == origin && other != lease;
+	if (n < table->options.max_of_origin)
+		return DIST_OK;
+	return dist_error_set(DIST_EREFUSED,
+	                      "%u nodes are registered over this connection, and this "
+	                      "master takes no more (max_nodes_per_connection)",
+	                      n);
+}
+
 enum dist_err
 dist_table_register(struct dist_table *table, struct dist_entry *entry,
                     const dist_id token, uint64_t origin, int64_t now_ns,
@@ -98,8 +124,10 @@ dist_table_register(struct dist_table *table, struct dist_entry *entry,
 {
 	struct dist_lease *lease = dist_lease_find_instance(table, entry->as.instance);
 	struct dist_lease *former = dist_lease_find_address(table, entry->address);
-	enum dist_err err;
+	enum dist_err err = check_origin(table, origin, lease);
 
+	if (err)
+		return err;
 	/* Who was there before cannot be there any more: the port is another's now. */
 	if (former && former != lease)
 		dist_lease_end(table, former, "replaced", now_ns);
@@ -132,8 +160,6 @@ dist_table_heartbeat(struct dist_table *table, const dist_heartbeat *beat,
 	lease->queued = beat->queued;
 	if (lease->origin != origin)
 		dist_lease_set_origin(table, lease, origin);
-	dist_deadlines_set(&table->deadlines, &lease->deadline,
-	                   now_ns + lease->lease_ms * NS_PER_MS);
 	return lease->state == DIST_NODE_DRAINING ? DIST_REGISTRY_DRAIN
 	                                          : DIST_REGISTRY_OK;
 }
@@ -170,20 +196,35 @@ table_next_deadline(const struct dist_table *table)
 	return next_ns;
 }
 
+static void
+lease_expire(struct dist_table *table, struct dist_lease *lease, int64_t now_ns)
+{
+	dist_log_notice("lease-expired", "name=\"%s\" address=%s lease_ms=%u",
+	                lease->entry->as.name, lease->entry->address, lease->lease_ms);
+	dist_lease_end(table, lease, "lease-expired", now_ns);
+}
+
+/*
+ * A heartbeat leaves its lease's place in the heap alone; deadlines are brought up to
+ * date here, shortly before they would be over, so that each moves once in a lease.
+ */
 int64_t
 dist_table_expire(struct dist_table *table, int64_t now_ns)
 {
 	struct dist_deadline *first;
 
 	while ((first = dist_deadlines_first(&table->deadlines)) &&
-	       first->at_ns <= now_ns) {
+	       first->at_ns <= now_ns + REFRESH_NS) {
 		struct dist_lease *lease =
 			DIST_CONTAINER_OF(first, struct dist_lease, deadline);
+		int64_t over_ns = lease->heartbeat_ns + lease->lease_ms * NS_PER_MS;
 
-		dist_log_notice("lease-expired", "name=\"%s\" address=%s lease_ms=%u",
-		                lease->entry->as.name, lease->entry->address,
-		                lease->lease_ms);
-		dist_lease_end(table, lease, "lease-expired", now_ns);
+		if (over_ns <= now_ns)
+			lease_expire(table, lease, now_ns);
+		else if (over_ns != first->at_ns)
+			dist_deadlines_set(&table->deadlines, first, over_ns);
+		else
+			break; /* up to date, so no other is over earlier */
 	}
 	dist_lease_forget_old(table, now_ns);
 	return table_next_deadline(table);

@@ -30,6 +30,7 @@ struct dist_table_options {
 	int64_t max_lease_ms;     /* 60000 */
 	int64_t default_lease_ms; /* for nodes that ask for none; 3000 */
 	unsigned max_nodes;       /* live and draining; 20000 */
+	unsigned max_of_origin;   /* of these, from one origin that is not 0; 64 */
 	unsigned max_gone;        /* kept to be told to watchers, and shown; 4096 */
 	int64_t gone_kept_ms;     /* at most so long; an hour */
 	int64_t probe_ms;         /* between two probes of a node; 10000 */
@@ -63,7 +64,8 @@ struct dist_grant {
  * @origin  the caller's number for where it came from, see dist_table_next_of(); 0:
  * none.
  *
- * DIST_EREFUSED: the table is full, the text says so; DIST_ENOMEM.
+ * DIST_EREFUSED: the table is full, or has as many of @origin as it may, the text says
+ * so; DIST_ENOMEM.
  */
 enum dist_err dist_table_register(struct dist_table *table, struct dist_entry *entry,
                                   const dist_id token, uint64_t origin, int64_t now_ns,

@@ -1,7 +1,9 @@
 #include "server/call.h"
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/error.h"
+#include "base/large.h"
 #include "idl/node.h"
 #include "server/core.h"
 
@@ -17,14 +19,19 @@ call_deadline(const struct dist_call_header *header, int64_t now_ns)
 
 void
 dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *conn,
-                      struct dist_served *served, const struct dist_call_header *header,
-                      int64_t now_ns)
+                      struct dist_served *served, int64_t now_ns)
 {
+	const struct dist_call_header *header = &call->header;
+
 	call->conn = conn;
 	call->served = served;
 	call->pace = dist_served_pace(served, header->proc);
-	call->header = *header;
+	call->counts = dist_served_counts(served, call->pace);
 	call->deadline_ns = call_deadline(header, now_ns);
+	call->received_ns = now_ns;
+	/* What is sent for a dispatcher that says nothing. */
+	call->outcome = DIST_OUTCOME_SYSTEM_ERROR;
+	call->reply_bytes = 0;
 	call->adopted = false;
 	call->record_bytes = 0;
 	call->memory = NULL;
@@ -36,16 +43,15 @@ dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *co
 	dist_list_init(&call->link);
 }
 
-/* The header's pieces of @old, as they lie in @new_record. */
+/* The header's pieces, when what lay at @from lies at @to. */
 static void
-call_move_record(struct dist_server_call *call, struct dist_bytes old,
-                 struct dist_bytes new_record)
+call_move_header(struct dist_server_call *call, const uint8_t *from, const uint8_t *to)
 {
 	struct dist_call_header *header = &call->header;
 
-	header->cred.body.data = new_record.data + (header->cred.body.data - old.data);
-	header->verf.body.data = new_record.data + (header->verf.body.data - old.data);
-	header->args.data = new_record.data + (header->args.data - old.data);
+	header->cred.body.data = to + (header->cred.body.data - from);
+	header->verf.body.data = to + (header->verf.body.data - from);
+	header->args.data = to + (header->args.data - from);
 }
 
 enum dist_err
@@ -58,28 +64,37 @@ dist_server_call_own_record(struct dist_server_call *call, struct dist_bytes rec
 	                              &taken);
 	if (err)
 		return err;
-	call_move_record(call, record, taken);
+	call_move_header(call, record.data, taken.data);
 	return DIST_OK;
+}
+
+void
+dist_server_call_args_gone(struct dist_server_call *call, const uint8_t *before)
+{
+	call_move_header(call, before, call->memory);
+	call->header.args.length = 0;
 }
 
 enum dist_err
 dist_server_call_new(struct dist_server_call **ret_call,
                      const struct dist_server_call *from, struct dist_bytes record)
 {
+	struct dist_call_memory *memory = &from->conn->server->workers.memory;
 	size_t size = from->memory ? 0 : record.length;
-	struct dist_server_call *call = malloc(sizeof(*call) + size);
+	bool reusable = size <= DIST_SERVER_CALL_RECORD;
+	struct dist_server_call *call;
 
+	call = reusable ? dist_call_memory_take(memory) : malloc(sizeof(*call) + size);
 	if (!call)
 		return dist_error_set_plain(DIST_ENOMEM);
 	*call = *from;
+	call->reusable = reusable;
 	call->record_bytes = record.length;
 	dist_list_init(&call->pending.link);
 	dist_list_init(&call->link);
 	if (size > 0) {
-		struct dist_bytes copy = { (uint8_t *)(call + 1), size };
-
-		memcpy(call + 1, record.data, size);
-		call_move_record(call, record, copy);
+		dist_copy(call + 1, record.data, size);
+		call_move_header(call, record.data, (const uint8_t *)(call + 1));
 	}
 	dist_server_call_adopt(call);
 	*ret_call = call;
@@ -87,11 +102,11 @@ dist_server_call_new(struct dist_server_call **ret_call,
 }
 
 void
-dist_server_call_free(struct dist_server_call *call)
+dist_server_call_end(struct dist_server_call *call)
 {
 	dist_server_call_disown(call);
-	free(call->memory);
-	free(call);
+	dist_large_free(call->memory);
+	call->memory = NULL;
 }
 
 void
@@ -100,7 +115,7 @@ dist_server_call_adopt(struct dist_server_call *call)
 	struct dist_server_conn *conn = dist_server_conn_ref(call->conn);
 
 	dist_lock(&conn->lock);
-	dist_list_append(&conn->pending, &call->pending.link);
+	dist_pending_add_locked(conn, &call->pending);
 	dist_unlock(&conn->lock);
 	call->adopted = true;
 }
@@ -114,7 +129,7 @@ dist_server_call_disown(struct dist_server_call *call)
 		return;
 	call->adopted = false;
 	dist_lock(&conn->lock);
-	dist_list_remove(&call->pending.link);
+	dist_pending_remove_locked(conn, &call->pending);
 	dist_unlock(&conn->lock);
 	dist_server_conn_unref(conn);
 }

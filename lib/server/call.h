@@ -15,11 +15,16 @@ struct dist_server_call {
 	struct dist_server_conn *conn;
 	struct dist_served *served;
 	struct dist_pace *pace;
+	struct dist_served_counts *counts;
 	struct dist_call_header header; /* points into the record */
 	int64_t deadline_ns;            /* DIST_NEVER: none */
+	int64_t received_ns;
+	enum dist_outcome outcome; /* when it has run */
+	size_t reply_bytes;        /* of a success */
 	bool adopted;
+	bool reusable; /* it lies in call_memory.h's */
 	size_t record_bytes;
-	void *memory; /* the record, where it is the call's own; free()d with it */
+	void *memory; /* the record, where it is the call's own; freed with it */
 	struct dist_pending pending;
 	struct dist_list link; /* in a queue of calls */
 };
@@ -30,27 +35,34 @@ enum dist_call_fate {
 	DIST_CALL_UNWANTED, /* connection gone or deadline passed: nobody waits */
 	DIST_CALL_CANCELLED,
 	DIST_CALL_STOPPED, /* the server ends */
-	DIST_CALL_BUSY,    /* its caller takes no replies: there is no room for one more */
+	DIST_CALL_BUSY, /* its caller takes no replies: there is no room for one more */
 };
 
-/* Fill @call from a header that was read at @now_ns; not adopted. */
+/* Fill in the rest of @call, whose @header was read at @now_ns; not adopted. */
 void dist_server_call_init(struct dist_server_call *call, struct dist_server_conn *conn,
-                           struct dist_served *served,
-                           const struct dist_call_header *header, int64_t now_ns);
+                           struct dist_served *served, int64_t now_ns);
 
 /* Have it own its record: the reader's buffer, when the record fills it, or a copy. */
 enum dist_err dist_server_call_own_record(struct dist_server_call *call,
                                           struct dist_bytes record) DIST_MUST_CHECK;
 
 /*
- * The same on the heap, adopted, with a copy of @record, unless it owns it already.
- * *ret_call: dist_server_call_free() it; @from's memory is its. DIST_ENOMEM: nothing
+ * Its arguments were decoded into the memory it owned at @before; what it owns now has
+ * the header alone. A second look at the arguments finds none.
+ */
+void dist_server_call_args_gone(struct dist_server_call *call, const uint8_t *before);
+
+/*
+ * The same in memory of its own, adopted, with a copy of @record, unless it owns it
+ * already; by the holder of the loop role. @from's memory is its. DIST_ENOMEM: nothing
  * was taken.
  */
 enum dist_err dist_server_call_new(struct dist_server_call **ret_call,
                                    const struct dist_server_call *from,
                                    struct dist_bytes record) DIST_MUST_CHECK;
-void dist_server_call_free(struct dist_server_call *call);
+/* It is over: disowned, and its record gone where that was its own. The call itself is
+ * left to be given back, if it is @reusable, or free()d. */
+void dist_server_call_end(struct dist_server_call *call);
 
 /* Make it known to its connection; disown is the opposite, and may free that. */
 void dist_server_call_adopt(struct dist_server_call *call);

@@ -14,15 +14,17 @@ struct dist_limit {
 	unsigned n_dropped; /* since the last line that was written */
 };
 
-/* Whether a line may be written now; *ret_dropped were not, before it. */
+/* Whether one of @n_lines in @period_ns may be written now; *ret_dropped were not,
+ * before it. */
 static inline bool
-dist_limit_allows(struct dist_limit *limit, int64_t now_ns, unsigned *ret_dropped)
+dist_limit_allows_of(struct dist_limit *limit, unsigned n_lines, int64_t period_ns,
+                     int64_t now_ns, unsigned *ret_dropped)
 {
-	if (now_ns - limit->since_ns >= 1000 * DIST_NS_PER_MS) {
+	if (limit->since_ns == 0 || now_ns - limit->since_ns >= period_ns) {
 		limit->since_ns = now_ns;
 		limit->n_lines = 0;
 	}
-	if (limit->n_lines >= DIST_LIMIT_LINES) {
+	if (limit->n_lines >= n_lines) {
 		limit->n_dropped++;
 		return false;
 	}
@@ -30,6 +32,22 @@ dist_limit_allows(struct dist_limit *limit, int64_t now_ns, unsigned *ret_droppe
 	*ret_dropped = limit->n_dropped;
 	limit->n_dropped = 0;
 	return true;
+}
+
+/* For what has an end by itself: a connection, a registration. */
+static inline bool
+dist_limit_allows(struct dist_limit *limit, int64_t now_ns, unsigned *ret_dropped)
+{
+	return dist_limit_allows_of(limit, DIST_LIMIT_LINES, 1000 * DIST_NS_PER_MS,
+	                            now_ns, ret_dropped);
+}
+
+/* For what may go on for hours, a hundred thousand times a second. */
+static inline bool
+dist_limit_allows_rarely(struct dist_limit *limit, int64_t now_ns, unsigned *ret_dropped)
+{
+	return dist_limit_allows_of(limit, 1, 10000 * DIST_NS_PER_MS, now_ns,
+	                            ret_dropped);
 }
 
 #endif

@@ -10,8 +10,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+/* So many events must be expected while they gather. */
+#define GATHER_EVENTS_MIN 8
 /* How often the loop looks whether what it waits for at its end has come. */
 #define LOOP_STOP_TICK_NS (5 * DIST_NS_PER_MS)
 /* For so long a server that stops offers peers the replies that they have not taken. */
@@ -38,7 +41,9 @@ dist_server_loop_init(struct dist_server *server)
 	dist_list_init(&loop->conns);
 	dist_list_init(&loop->ready);
 	dist_list_init(&loop->calls);
-	loop->now_ns = dist_clock_ns();
+	loop->now_ns = loop->waited_ns = dist_clock_ns();
+	loop->gap_ns = INT64_MAX / GATHER_EVENTS_MIN; /* nothing is known yet */
+	dist_spin_init(&loop->spin, server->options.spin_us);
 	/* One descriptor is kept back; without it peers wait, and are not told. */
 	loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -47,7 +52,11 @@ dist_server_loop_init(struct dist_server *server)
 	if (server->epoll_fd < 0 || server->wake_fd < 0)
 		return dist_error_set_errno(DIST_ESYSTEM, errno,
 		                            "no descriptors for a server's loop");
-	err = loop_watch(server, server->wake_fd, DIST_LOOP_TAG_WAKE);
+	err = dist_crowd_init(&loop->crowd);
+	if (!err)
+		err = dist_stay_init(server);
+	if (!err)
+		err = loop_watch(server, server->wake_fd, DIST_LOOP_TAG_WAKE);
 	for (unsigned i = 0; i < server->listeners.n && !err; i++)
 		err = loop_watch(server, server->listeners.fds[i],
 		                 DIST_LOOP_TAG_LISTENER + i);
@@ -71,6 +80,8 @@ dist_server_loop_fini(struct dist_server *server)
 	server->options.on_closed = NULL;
 	DIST_LIST_EACH (conn, next, &loop->conns, link)
 		dist_server_drop(server, conn);
+	dist_crowd_fini(&loop->crowd);
+	dist_stay_fini(server);
 	close_if_open(loop->reserve_fd);
 	close_if_open(server->wake_fd);
 	close_if_open(server->epoll_fd);
@@ -91,14 +102,26 @@ dist_server_drop(struct dist_server *server, struct dist_server_conn *conn)
 	unsigned n_deferred;
 	bool watched;
 
+	dist_stay_forget(server, conn);
 	n_deferred = dist_server_conn_close(conn, &watched);
 	atomic_fetch_sub(&server->n_deferred, n_deferred);
 	dist_list_remove(&conn->link);
 	dist_list_remove(&conn->ready_link);
+	dist_crowd_leave(server, conn);
 	if (watched && server->options.on_closed)
 		server->options.on_closed(conn->id, server->options.arg);
 	atomic_fetch_sub(&server->n_connections, 1);
 	dist_server_conn_unref(conn);
+}
+
+void
+dist_server_forget_events(struct dist_server_loop *loop,
+                          const struct dist_server_conn *conn)
+{
+	for (int i = loop->next_event; i < loop->n_events; i++) {
+		if (loop->events[i].data.ptr == conn)
+			loop->events[i].data.u64 = DIST_LOOP_TAG_NONE;
+	}
 }
 
 /* --- Events --------------------------------------------------------------------- */
@@ -109,6 +132,7 @@ loop_on_wake(struct dist_server *server)
 	uint64_t count;
 
 	(void)!read(server->wake_fd, &count, sizeof(count));
+	dist_stay_take_back(server);
 }
 
 /* False: the role is lost. */
@@ -126,7 +150,8 @@ loop_on_conn(struct dist_worker *self, struct dist_server_conn *conn, uint32_t e
 		dist_server_conn_arm(conn, conn->has_records);
 		return true;
 	}
-	if (events == EPOLLOUT && !conn->has_records)
+	if ((events == EPOLLOUT && !conn->has_records) ||
+	    conn->read_by == DIST_READ_BY_AWAY)
 		return true;
 	return dist_server_turn_begin(self, conn);
 }
@@ -141,14 +166,13 @@ loop_on_event(struct dist_worker *self, const struct epoll_event *event)
 		return loop_on_conn(self, event->data.ptr, event->events);
 	if (tag == DIST_LOOP_TAG_WAKE)
 		loop_on_wake(server);
-	else
+	else if (tag != DIST_LOOP_TAG_NONE)
 		dist_server_accept(server,
 		                   server->listeners.fds[tag - DIST_LOOP_TAG_LISTENER]);
 	return true;
 }
 
-/* All that epoll gave, then one turn for each connection that had records left. */
-static bool
+static inline __attribute__((always_inline)) bool
 loop_handle(struct dist_worker *self)
 {
 	struct dist_server_loop *loop = &self->server->loop;
@@ -168,54 +192,154 @@ loop_handle(struct dist_worker *self)
 	return true;
 }
 
+/* For who is the loop a step at a time. */
+bool
+dist_server_loop_handle(struct dist_worker *self)
+{
+	return loop_handle(self);
+}
+
 /* --- Waiting -------------------------------------------------------------------- */
 
+/* It need not be exact, so the clock is not read for it. */
 static int
 loop_wait_ms(const struct dist_server *server)
 {
 	const struct dist_server_loop *loop = &server->loop;
-	int64_t until = loop->next_sweep_ns;
+	int64_t left_ns = loop->next_sweep_ns - loop->now_ns;
 
 	if (!dist_list_empty(&loop->ready))
 		return 0;
 	if (atomic_load(&server->stopping))
-		until = DIST_MIN(until, loop->now_ns + LOOP_STOP_TICK_NS);
-	return dist_deadline_poll_ms(until);
+		left_ns = DIST_MIN(left_ns, LOOP_STOP_TICK_NS);
+	return left_ns > 0 ? (int)(left_ns / DIST_NS_PER_MS) + 1 : 0;
 }
 
-/* Without sleeping, for as long as the options say. */
+static int
+loop_poll(struct dist_server *server, int wait_ms)
+{
+	return epoll_wait(server->epoll_fd, server->loop.events, DIST_LOOP_EVENTS,
+	                  wait_ms);
+}
+
+/* Without sleeping, for as long as the options say, where that pays (base/spin.h). */
 static int
 loop_spin(struct dist_server *server)
 {
-	struct dist_server_loop *loop = &server->loop;
-	int64_t until = dist_clock_ns() + server->options.spin_us * DIST_NS_PER_US;
+	struct dist_spin *spin = &server->loop.spin;
 	int n;
 
-	do {
-		n = epoll_wait(server->epoll_fd, loop->events, DIST_LOOP_EVENTS, 0);
-	} while (n == 0 && dist_clock_ns() < until);
+	if (!dist_spin_begin(spin, dist_clock_ns()))
+		return 0;
+	do
+		n = loop_poll(server, 0);
+	while (n == 0 && dist_spin_goes_on(spin, dist_clock_ns()));
+	dist_spin_end(spin, n != 0, dist_clock_ns());
 	return n;
 }
 
+/*
+ * Many peers that each call now and then, thousands of times a second together: to sleep
+ * and wake for each costs more than the call. Where the options allow it, they are let
+ * gather for a moment.
+ */
 static void
-loop_wait(struct dist_server *server)
+loop_gather(struct dist_server *server)
+{
+	struct dist_server_loop *loop = &server->loop;
+	int64_t gather_ns = server->options.gather_us * DIST_NS_PER_US;
+	int64_t until_ns = loop->waited_ns + gather_ns;
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+
+	if (loop->gap_ns * GATHER_EVENTS_MIN < gather_ns && dist_list_empty(&loop->ready))
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+/* The connection, if the events are its input and nothing else. */
+static struct dist_server_conn *
+loop_only_conn(const struct dist_server_loop *loop)
+{
+	const struct epoll_event *event = &loop->events[0];
+
+	return loop->n_events == 1 && event->events == EPOLLIN &&
+	                       event->data.u64 >= DIST_LOOP_TAG_MAX
+	               ? event->data.ptr
+	               : NULL;
+}
+
+static void
+loop_note_events(struct dist_server_loop *loop)
+{
+	int64_t gap_ns;
+
+	if (loop->n_events == 0)
+		return;
+	dist_stay_note(&loop->stay, loop_only_conn(loop));
+	gap_ns = (loop->now_ns - loop->waited_ns) / loop->n_events;
+	loop->gap_ns += (gap_ns - loop->gap_ns) / 8;
+	loop->waited_ns = loop->now_ns;
+}
+
+static void
+loop_wait_for_events(struct dist_server *server)
 {
 	struct dist_server_loop *loop = &server->loop;
 	int wait_ms, n = 0;
 
-	if (loop->has_slot) {
-		loop->has_slot = false;
-		dist_workers_give_slot(&server->workers);
-	}
+	if (server->options.gather_us)
+		loop_gather(server);
 	wait_ms = loop_wait_ms(server);
 	if (wait_ms != 0 && server->options.spin_us)
 		n = loop_spin(server);
 	if (n == 0)
-		n = epoll_wait(server->epoll_fd, loop->events, DIST_LOOP_EVENTS,
-		               wait_ms);
+		n = loop_poll(server, wait_ms);
 	loop->n_events = n > 0 ? n : 0;
 	loop->next_event = 0;
 	loop->now_ns = dist_clock_ns();
+	loop_note_events(loop);
+}
+
+/*
+ * The one with which the loop stays has received something, or has ended. What it has
+ * received lies in this thread's scratch, so it has its turn in any case, also where its
+ * output is full meanwhile: the turn's end moves it out of there.
+ */
+static void
+loop_on_stayed(struct dist_server *server, bool alive)
+{
+	struct dist_server_loop *loop = &server->loop;
+	struct dist_server_conn *conn = loop->stay.conn;
+
+	loop->now_ns = conn->received_ns = dist_clock_ns();
+	loop->n_events = loop->next_event = 0;
+	if (alive) {
+		conn->has_records = true;
+		dist_list_append(&loop->ready, &conn->ready_link);
+	} else {
+		dist_server_drop(server, conn);
+	}
+}
+
+/* False: the role is lost. */
+static bool
+loop_wait(struct dist_worker *self)
+{
+	struct dist_server *server = self->server;
+	struct dist_server_loop *loop = &server->loop;
+	enum dist_stayed stayed = DIST_STAY_NONE;
+	bool alive;
+
+	if (loop->slot) {
+		dist_slots_give(&server->workers, loop->slot);
+		loop->slot = DIST_SLOT_NONE;
+	}
+	if (dist_list_empty(&loop->ready))
+		stayed = dist_stay_wait(self, &alive);
+	if (stayed == DIST_STAYED)
+		loop_on_stayed(server, alive);
+	else if (stayed == DIST_STAY_NONE)
+		loop_wait_for_events(server);
+	return stayed != DIST_STAY_LOST;
 }
 
 /* --- Stopping ------------------------------------------------------------------- */
@@ -251,7 +375,8 @@ loop_may_end(struct dist_server *server)
 {
 	struct dist_server_loop *loop = &server->loop;
 
-	if (!atomic_load(&server->stopping) || !loop_is_idle(server))
+	if (!atomic_load(&server->stopping) || !loop_is_idle(server) ||
+	    dist_stay_is_away(server))
 		return false;
 	if (loop->stop_by_ns == 0) {
 		struct dist_server_conn *conn, *next;
@@ -269,19 +394,22 @@ dist_server_loop_run(struct dist_server *server, struct dist_worker *self)
 	struct dist_server_loop *loop = &server->loop;
 
 	if (loop->current) {
-		dist_server_turn_inherit(server);
+		dist_server_turn_inherit(self);
 		if (loop->current && !dist_server_turn_go_on(self))
 			return;
 	}
 	do {
 		if (!loop_handle(self))
 			return;
+		if (atomic_load_explicit(&server->buffered_bytes, memory_order_relaxed) >
+		    server->options.max_buffered_bytes)
+			dist_hoard_end_oldest(server);
 		if (loop->now_ns >= loop->next_sweep_ns)
 			dist_server_sweep(server);
 		if (loop_may_end(server)) {
+			dist_stay_stop(server);
 			dist_workers_end(&server->workers);
 			return;
 		}
-		loop_wait(server);
-	} while (true);
+	} while (loop_wait(self));
 }

@@ -59,68 +59,6 @@ dist_node_ping_1_svc(dist_ping_result *result, struct svc_req *rqstp)
 	return TRUE;
 }
 
-/* --- STATS ---------------------------------------------------------------------- */
-
-#define NODE_STATS_MAX 32
-
-/* False: no memory; what there is can be freed. */
-static bool
-stats_add(dist_stats *stats, const char *name, uint64_t value)
-{
-	dist_stat *stat = &stats->dist_stats_val[stats->dist_stats_len];
-
-	stat->name = strdup(name);
-	if (!stat->name)
-		return false;
-	stat->value = value;
-	stats->dist_stats_len++;
-	return true;
-}
-
-static bool
-stats_add_counters(dist_stats *stats, struct dist_server_counters *counters)
-{
-#define ADD_COUNTER(name) \
-	if (!stats_add(stats, #name, \
-	               atomic_load_explicit(&counters->name, memory_order_relaxed))) \
-		return false;
-	DIST_SERVER_COUNTERS(ADD_COUNTER)
-#undef ADD_COUNTER
-	return true;
-}
-
-static bool
-stats_add_load(dist_stats *stats, const struct dist_server_load *load)
-{
-	return stats_add(stats, "capacity", load->capacity) &&
-	       stats_add(stats, "running", load->running) &&
-	       stats_add(stats, "queued", load->queued) &&
-	       stats_add(stats, "deferred", load->deferred) &&
-	       stats_add(stats, "connections", load->n_connections) &&
-	       stats_add(stats, "takeovers", load->n_takeovers);
-}
-
-bool_t
-dist_node_stats_1_svc(dist_stats *result, struct svc_req *rqstp)
-{
-	struct dist_server *server = server_of(rqstp);
-	struct dist_server_load load;
-
-	if (!server)
-		return FALSE;
-	dist_server_load(server, &load);
-	memset(result, 0, sizeof(*result));
-	result->dist_stats_val =
-		calloc(NODE_STATS_MAX, sizeof(*result->dist_stats_val));
-	if (!result->dist_stats_val)
-		return FALSE;
-	if (stats_add_load(result, &load) &&
-	    stats_add_counters(result, &server->counters))
-		return TRUE;
-	xdr_free((xdrproc_t)xdr_dist_stats, result);
-	return FALSE;
-}
-
 /* --- DRAIN and CANCEL ----------------------------------------------------------- */
 
 bool_t

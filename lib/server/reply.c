@@ -95,19 +95,19 @@ enum dist_err
 dist_reply_success_encode(const struct dist_reply_to *to, struct dist_encoder *encoder,
                           xdrproc_t xdr, const void *result)
 {
-	uint8_t header[DIST_REPLY_HEADER_MAX], *at;
-	size_t length = reply_header(to, header, SUCCESS, DIST_RAN);
 	enum dist_err err;
+	uint8_t *at;
 
-	at = dist_encoder_reserve(encoder, DIST_RECORD_MARK_SIZE + length);
+	at = dist_encoder_reserve(
+		encoder, DIST_RECORD_MARK_SIZE + dist_reply_header_size(to->has_meta));
 	if (!at)
 		return dist_error_set_plain(encoder->too_big ? DIST_ETOOBIG
 		                                             : DIST_ENOMEM);
-	memcpy(at + DIST_RECORD_MARK_SIZE, header, length);
+	reply_header(to, at + DIST_RECORD_MARK_SIZE, SUCCESS, DIST_RAN);
 	err = dist_encoder_put(encoder, xdr, result);
 	if (err)
 		return err;
-	dist_record_mark(encoder->data, encoder->length - DIST_RECORD_MARK_SIZE);
+	dist_record_mark(encoder->data, dist_encoder_length(encoder) - DIST_RECORD_MARK_SIZE);
 	return DIST_OK;
 }
 

@@ -4,18 +4,20 @@
  *	FREE    nobody holds it: any thread that is idle takes it
  *	HELD    a thread waits for readiness, or reads and answers
  *	INLINE  its holder is inside a procedure that it believed to be short
+ *	STAYING its holder sleeps in recv() on one connection (stay.h)
  *	ENDED   the server stops: nobody takes it any more
  *
  *   FREE   -> HELD     [dist_role_take_free]
  *   HELD   -> INLINE   [dist_role_begin_inline]
- *   INLINE -> HELD     [dist_role_end_inline]  by its holder, which goes on
- *   INLINE -> HELD     [dist_role_take_away]   by another thread, which holds it now
+ *   HELD   -> STAYING  [dist_role_begin_stay]
+ *   both   -> HELD     [dist_role_resume]      by its holder, which goes on
+ *   both   -> HELD     [dist_role_take_away]   by another thread, which holds it now
  *   HELD   -> FREE     [dist_role_free]        by a holder whose procedure will block,
  *                                              after taking it from its own run
  *   HELD   -> ENDED    [dist_role_end]
  *
  * Each change of state takes a new number, so that a compare-exchange never mistakes a
- * later inline run for the one that it was about. A holder whose dist_role_end_inline()
+ * later inline run for the one that it was about. A holder whose dist_role_resume()
  * fails has lost the role, and must not touch the loop's state any more. Taking it
  * acquires, and giving it releases, all that its holder wrote.
  */
@@ -30,24 +32,25 @@ enum dist_role_state {
 	DIST_ROLE_FREE,
 	DIST_ROLE_HELD,
 	DIST_ROLE_INLINE,
+	DIST_ROLE_STAYING,
 	DIST_ROLE_ENDED,
 };
 
 struct dist_role {
-	atomic_uint_least64_t word;          /* number << 2 | state */
+	atomic_uint_least64_t word;          /* number << 3 | state */
 	atomic_int_least64_t inline_since_ns; /* of the run that INLINE is about */
 };
 
 static inline enum dist_role_state
 dist_role_state_of(uint64_t word)
 {
-	return (enum dist_role_state)(word & 3);
+	return (enum dist_role_state)(word & 7);
 }
 
 static inline uint64_t
 dist_role_word_after(uint64_t word, enum dist_role_state state)
 {
-	return ((word >> 2) + 1) << 2 | state;
+	return ((word >> 3) + 1) << 3 | state;
 }
 
 static inline enum dist_role_state
@@ -94,13 +97,25 @@ dist_role_begin_inline(struct dist_role *role, int64_t now_ns)
 	return word;
 }
 
+/* The same before it sleeps; a lookout that comes now sees it, or is seen after it. */
+static inline uint64_t
+dist_role_begin_stay(struct dist_role *role)
+{
+	uint64_t word = atomic_load_explicit(&role->word, memory_order_relaxed);
+
+	word = dist_role_word_after(word, DIST_ROLE_STAYING);
+	atomic_store(&role->word, word);
+	return word;
+}
+
+/* False: the role was taken away. */
 static inline bool
-dist_role_end_inline(struct dist_role *role, uint64_t word)
+dist_role_resume(struct dist_role *role, uint64_t word)
 {
 	return dist_role_change(role, word, DIST_ROLE_HELD);
 }
 
-/* End the inline run @word's hold on the role; false: it has ended by itself. */
+/* End @word's hold on the role; false: its holder has resumed. */
 static inline bool
 dist_role_take_away(struct dist_role *role, uint64_t word)
 {

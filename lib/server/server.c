@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fork.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "server/core.h"
 
@@ -35,18 +37,44 @@ count_cpus(void)
 	} while (0)
 
 static void
+default_timeout(int64_t *timeout_ms, int64_t value)
+{
+	DEFAULT(*timeout_ms, value);
+	*timeout_ms = DIST_MIN(*timeout_ms, TIMEOUT_MAX_MS);
+}
+
+/* A quarter of the machine's memory. */
+static size_t
+memory_quarter(void)
+{
+	long n_pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+	if (n_pages <= 0 || page <= 0)
+		return (size_t)1024 * 1024 * 1024;
+	return (size_t)n_pages / 4 * (size_t)page;
+}
+
+static void
 options_fill_in(struct dist_server_options *options)
 {
 	DEFAULT(options->name, "server");
 	DEFAULT(options->workers, count_cpus());
 	DEFAULT(options->queue, 1024);
+	DEFAULT(options->queue_bytes,
+	        DIST_MIN(memory_quarter(), (size_t)1024 * 1024 * 1024));
+	DEFAULT(options->max_calls_per_connection, 8192);
 	DEFAULT(options->max_record_bytes, (size_t)128 * 1024 * 1024);
+	/* Of the largest, one must fit beside the others. */
+	DEFAULT(options->max_buffered_bytes,
+	        DIST_MAX(memory_quarter(), 2 * options->max_record_bytes));
 	DEFAULT(options->max_connections, 20000);
-	DEFAULT(options->idle_timeout_ms, 600000);
-	DEFAULT(options->record_timeout_ms, 30000);
-	options->idle_timeout_ms = DIST_MIN(options->idle_timeout_ms, TIMEOUT_MAX_MS);
-	options->record_timeout_ms =
-		DIST_MIN(options->record_timeout_ms, TIMEOUT_MAX_MS);
+	DEFAULT(options->max_connections_per_peer, 12000);
+	default_timeout(&options->idle_timeout_ms, 600000);
+	default_timeout(&options->header_timeout_ms, 10000);
+	default_timeout(&options->record_timeout_ms, 30000);
+	default_timeout(&options->reply_timeout_ms, 60000);
+	default_timeout(&options->idle_spared_ms, 1000);
+	default_timeout(&options->watched_spared_ms, options->idle_spared_ms);
 	options->max_record_bytes =
 		DIST_MIN(options->max_record_bytes, (size_t)DIST_RECORD_FRAGMENT_MAX);
 }
@@ -57,10 +85,13 @@ options_check(const struct dist_server_options *options)
 	if (options->workers > WORKERS_MAX)
 		return dist_error_set(DIST_EINVAL, "%u workers are over the limit of %d",
 		                      options->workers, WORKERS_MAX);
-	if (options->idle_timeout_ms < 0 || options->record_timeout_ms < 0)
-		return dist_error_set(
-			DIST_EINVAL,
-			"idle_timeout_ms and record_timeout_ms are not negative");
+	if (options->idle_timeout_ms < 0 || options->header_timeout_ms < 0 ||
+	    options->record_timeout_ms < 0 || options->reply_timeout_ms < 0 ||
+	    options->idle_spared_ms < 0 || options->watched_spared_ms < 0)
+		return dist_error_set(DIST_EINVAL,
+		                      "idle_timeout_ms, header_timeout_ms, "
+		                      "record_timeout_ms and reply_timeout_ms are not "
+		                      "negative");
 	return DIST_OK;
 }
 
@@ -90,6 +121,8 @@ dist_server_open(struct dist_server **ret_server,
 	enum dist_err err;
 
 	err = options_check(options);
+	if (!err)
+		err = dist_fork_watch(NULL);
 	if (err)
 		return err;
 	made = server_new(options);
@@ -102,6 +135,7 @@ dist_server_open(struct dist_server **ret_server,
 	}
 	/* From here on stop undoes all of it. */
 	server = made;
+	dist_large_begin();
 	dist_list_init(&server->loop.conns);
 	err = dist_listeners_open(&server->listeners, options->listen,
 	                          options->default_port);
@@ -127,6 +161,7 @@ enum dist_err
 dist_server_start(struct dist_server *server)
 {
 	server->started = true;
+	server->started_ns = dist_clock_ns();
 	return dist_workers_start(&server->workers);
 }
 
@@ -144,7 +179,8 @@ dist_server_load(struct dist_server *server, struct dist_server_load *ret_load)
 	dist_lock(&workers->lock);
 	*ret_load = (struct dist_server_load){
 		.capacity = workers->n_slots,
-		.running = workers->n_running,
+		.running = workers->n_running +
+		           atomic_load(&workers->inline_slot_taken),
 		.queued = dist_workers_n_queued(workers),
 		.deferred = atomic_load(&server->n_deferred),
 		.n_connections = atomic_load(&server->n_connections),
@@ -211,5 +247,6 @@ dist_server_stop(struct dist_server *server)
 	dist_listeners_close(&server->listeners);
 	dist_workers_fini(&server->workers);
 	dist_served_table_fini(&server->services);
+	dist_large_end();
 	free(server);
 }

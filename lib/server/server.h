@@ -31,13 +31,23 @@ struct dist_server_options {
 	const char *name; /* of its threads and log lines: "node", "master" */
 	unsigned workers;
 	unsigned queue;
+	size_t queue_bytes;
+	unsigned max_calls_per_connection;
 	unsigned max_deferred; /* of one connection; 0: as many as it likes */
 	size_t max_record_bytes;
 	size_t max_decode_bytes;
+	size_t max_buffered_bytes;
 	unsigned max_connections;
+	unsigned max_connections_per_peer;
 	int64_t idle_timeout_ms;
+	int64_t header_timeout_ms;
 	int64_t record_timeout_ms;
+	int64_t reply_timeout_ms;
+	int64_t idle_spared_ms; /* who called so lately does not go for a newcomer; 1000 */
+	int64_t watched_spared_ms; /* one of dist_request_watch_conn(); idle_spared_ms */
 	unsigned spin_us;
+	bool prompt; /* no procedure added here ever waits: the thread that reads runs all */
+	unsigned gather_us; /* under load, so long calls may wait to be read together */
 	uint8_t instance[16]; /* PING gives it */
 	dist_server_closed_fn *on_closed;
 	dist_server_drain_fn *on_drain; /* NULL: DRAIN is refused */

@@ -17,8 +17,10 @@ pace_compare(const void *a, const void *b)
 static struct dist_served *
 served_free(struct dist_served *served)
 {
-	if (served)
-		free(served->paces);
+	if (!served)
+		return NULL;
+	free(served->paces);
+	free(served->counts);
 	free(served);
 	return NULL;
 }
@@ -40,7 +42,8 @@ served_new(const struct dist_service *service, bool is_node)
 
 	served->n_paces = (unsigned)service->n_procedures;
 	served->paces = calloc(service->n_procedures + 1, sizeof(*served->paces));
-	if (!served->paces)
+	served->counts = calloc(service->n_procedures + 1, sizeof(*served->counts));
+	if (!served->paces || !served->counts)
 		return served_free(served);
 	for (unsigned i = 0; i < served->n_paces; i++)
 		dist_pace_init(&served->paces[i], service->procedures[i].number);

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "server/pace.h"
+#include "server/stats.h"
 
 #include <dist/node.h>
 
@@ -17,6 +18,7 @@ struct dist_served {
 	unsigned n_paces; /* of the procedures it names, in order of number */
 	struct dist_pace *paces;
 	struct dist_pace other; /* of all that it does not name */
+	struct dist_served_counts *counts; /* of each of @paces, then of @other */
 
 	/* For a serial one, guarded by the workers' lock. */
 	bool busy;               /* a call of it is queued or runs */
@@ -44,5 +46,13 @@ bool dist_served_table_versions(const struct dist_served_table *table, uint32_t 
 
 /* The pace of procedure @proc; &served->other when it is not named. */
 struct dist_pace *dist_served_pace(struct dist_served *served, uint32_t proc);
+
+/* What is counted of the procedure with this pace. */
+static inline struct dist_served_counts *
+dist_served_counts(struct dist_served *served, const struct dist_pace *pace)
+{
+	return &served->counts[pace == &served->other ? served->n_paces
+	                                              : pace - served->paces];
+}
 
 #endif

@@ -1,380 +1,37 @@
 #include "server/workers.h"
 
-#include "base/blocking.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/thread.h"
 #include "server/core.h"
+#include "server/inline_run.h"
 #include "server/reply.h"
+#include "server/slots.h"
+#include "server/wake.h"
+#include "server/watchdog.h"
 #include "server/xprt.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WATCH_TICK_NS INT64_C(1000000)
-/* Ticks without an inline run, after which the watchdog sleeps. */
-#define WATCH_QUIET_TICKS 100
+/* --- A queued call -------------------------------------------------------------- */
 
-static __thread struct dist_worker *this_worker;
-
-/* --- Waking --------------------------------------------------------------------- */
-
-/* Whom to wake, decided under the lock, done without it. */
-struct wake {
-	unsigned n_idle;
-	bool watchdog;
-};
-
-/* So that @n_wanted threads come to look, as far as there are idle ones. The watchdog
- * is the last: its place would have to be taken by another. */
-static struct wake
-workers_wake_locked(struct dist_workers *workers, unsigned n_wanted)
-	DIST_REQUIRES(&workers->lock)
+static enum dist_outcome
+outcome_of_fate(enum dist_call_fate fate)
 {
-	struct wake wake = { 0 };
-
-	if (n_wanted <= workers->n_waking)
-		return wake;
-	n_wanted -= workers->n_waking;
-	wake.n_idle = DIST_MIN(n_wanted, workers->n_idle - workers->n_waking);
-	workers->n_waking += wake.n_idle;
-	wake.watchdog = n_wanted > wake.n_idle && workers->watched;
-	return wake;
-}
-
-static void
-workers_wake(struct dist_workers *workers, struct wake wake)
-{
-	while (wake.n_idle-- > 0)
-		pthread_cond_signal(&workers->wake);
-	if (wake.watchdog)
-		pthread_cond_signal(&workers->watch);
-}
-
-/* For the queued calls that have slots to run in. */
-static struct wake
-workers_wake_for_calls_locked(struct dist_workers *workers)
-	DIST_REQUIRES(&workers->lock)
-{
-	unsigned n_free = workers->n_slots - workers->n_running;
-
-	return workers_wake_locked(workers, DIST_MIN(workers->n_ready, n_free));
-}
-
-/* --- The queue ------------------------------------------------------------------ */
-
-static void
-workers_enqueue_locked(struct dist_workers *workers, struct dist_server_call *call)
-	DIST_REQUIRES(&workers->lock)
-{
-	dist_list_append(&workers->queue, &call->link);
-	workers->n_ready++;
-}
-
-void
-dist_workers_publish(struct dist_workers *workers, struct dist_list *calls,
-                     unsigned n_calls)
-{
-	struct dist_list *link;
-	struct wake wake;
-
-	dist_lock(&workers->lock);
-	while ((link = dist_list_pop(calls))) {
-		struct dist_server_call *call =
-			DIST_CONTAINER_OF(link, struct dist_server_call, link);
-		struct dist_served *served = call->served;
-
-		if (served->serial && served->busy) {
-			dist_list_append(&served->parked, &call->link);
-			continue;
-		}
-		served->busy = served->serial;
-		workers_enqueue_locked(workers, call);
-	}
-	atomic_fetch_add_explicit(&workers->n_queued, n_calls, memory_order_relaxed);
-	wake = workers_wake_for_calls_locked(workers);
-	dist_unlock(&workers->lock);
-	workers_wake(workers, wake);
-}
-
-/* The next call that may run, in a slot of its own; NULL: none. */
-static struct dist_server_call *
-workers_take_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
-{
-	struct dist_server_call *call;
-	struct dist_list *link;
-
-	if (workers->n_running >= workers->n_slots)
-		return NULL;
-	link = dist_list_pop(&workers->queue);
-	if (!link)
-		return NULL;
-	workers->n_ready--;
-	workers->n_running++;
-	call = DIST_CONTAINER_OF(link, struct dist_server_call, link);
-	atomic_fetch_sub_explicit(&workers->n_queued, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&workers->queued_bytes, call->record_bytes,
-	                          memory_order_relaxed);
-	return call;
-}
-
-/* A call of @served is over: the next one that was parked may run. */
-static void
-workers_release_serial_locked(struct dist_workers *workers, struct dist_served *served)
-	DIST_REQUIRES(&workers->lock)
-{
-	struct dist_list *link;
-
-	if (!served->serial)
-		return;
-	link = dist_list_pop(&served->parked);
-	if (link)
-		workers_enqueue_locked(
-			workers,
-			DIST_CONTAINER_OF(link, struct dist_server_call, link));
-	else
-		served->busy = false;
-}
-
-/* --- Slots ---------------------------------------------------------------------- */
-
-bool
-dist_workers_take_slot(struct dist_workers *workers)
-{
-	bool taken;
-
-	dist_lock(&workers->lock);
-	/* What is queued came first, and would starve. */
-	taken = workers->n_running + workers->n_ready < workers->n_slots;
-	workers->n_running += taken;
-	dist_unlock(&workers->lock);
-	return taken;
-}
-
-void
-dist_workers_give_slot(struct dist_workers *workers)
-{
-	struct wake wake;
-
-	dist_lock(&workers->lock);
-	workers->n_running--;
-	wake = workers_wake_for_calls_locked(workers);
-	dist_unlock(&workers->lock);
-	workers_wake(workers, wake);
-}
-
-bool
-dist_workers_take_serial(struct dist_workers *workers, struct dist_served *served)
-{
-	bool taken;
-
-	dist_lock(&workers->lock);
-	taken = !served->busy;
-	served->busy = true;
-	dist_unlock(&workers->lock);
-	return taken;
-}
-
-/* --- Inline runs ---------------------------------------------------------------- */
-
-void
-dist_workers_begin_inline(struct dist_worker *self, struct dist_inline_run *run,
-                          int64_t now_ns)
-{
-	struct dist_workers *workers = &self->server->workers;
-
-	self->server->loop.inline_run = run;
-	self->inline_run = run;
-	self->handed_on = false;
-	atomic_store_explicit(
-		&workers->n_inline,
-		1 + atomic_load_explicit(&workers->n_inline, memory_order_relaxed),
-		memory_order_relaxed);
-	run->word = dist_role_begin_inline(&workers->role, now_ns);
-	if (!atomic_load(&workers->watch_asleep))
-		return;
-	dist_lock(&workers->lock);
-	pthread_cond_signal(&workers->watch);
-	dist_unlock(&workers->lock);
-}
-
-/*
- * Take the role from the inline run that @word is about. What the run goes on using is
- * made its own before its thread can come back: that needs the lock, held here.
- */
-static bool
-workers_take_role_locked(struct dist_workers *workers, uint64_t word)
-	DIST_REQUIRES(&workers->lock)
-{
-	struct dist_server_loop *loop = &workers->server->loop;
-	struct dist_inline_run *run;
-
-	if (!dist_role_take_away(&workers->role, word))
-		return false;
-	run = loop->inline_run;
-	loop->inline_run = NULL;
-	run->has_slot = loop->has_slot;
-	loop->has_slot = false;
-	dist_server_call_adopt(run->call);
-	workers->n_takeovers++;
-	return true;
-}
-
-/* A run that lost the role is over. */
-static void
-workers_end_lost_run(struct dist_workers *workers, struct dist_inline_run *run)
-{
-	struct wake wake;
-
-	dist_server_conn_flush(run->call->conn);
-	dist_lock(&workers->lock);
-	if (run->has_slot)
-		workers->n_running--;
-	workers_release_serial_locked(workers, run->call->served);
-	wake = workers_wake_for_calls_locked(workers);
-	dist_unlock(&workers->lock);
-	workers_wake(workers, wake);
-	dist_server_call_disown(run->call);
-}
-
-bool
-dist_workers_end_inline(struct dist_worker *self, struct dist_inline_run *run)
-{
-	struct dist_workers *workers = &self->server->workers;
-
-	self->inline_run = NULL;
-	if (!dist_role_end_inline(&workers->role, run->word)) {
-		/* Whoever took it holds the lock until the call is adopted. */
-		dist_lock(&workers->lock);
-		dist_unlock(&workers->lock);
-		workers_end_lost_run(workers, run);
-		return false;
-	}
-	self->server->loop.inline_run = NULL;
-	if (run->call->served->serial) {
-		struct wake wake;
-
-		dist_lock(&workers->lock);
-		workers_release_serial_locked(workers, run->call->served);
-		wake = workers_wake_for_calls_locked(workers);
-		dist_unlock(&workers->lock);
-		workers_wake(workers, wake);
-	}
-	return true;
-}
-
-/* A procedure that runs inline is about to block: the loop must not wait for it. */
-static void
-worker_on_block(void)
-{
-	struct dist_worker *self = this_worker;
-	struct dist_workers *workers = &self->server->workers;
-	struct wake wake = { 0 };
-
-	if (!self->inline_run || self->handed_on)
-		return;
-	self->handed_on = true;
-	dist_lock(&workers->lock);
-	if (workers_take_role_locked(workers, self->inline_run->word)) {
-		dist_role_free(&workers->role);
-		wake = workers_wake_locked(workers, workers->n_waking + 1);
-	}
-	dist_unlock(&workers->lock);
-	workers_wake(workers, wake);
-}
-
-/* --- Waiting -------------------------------------------------------------------- */
-
-/* Whether an inline run is stuck: then this thread holds the role. */
-static bool
-watch_overdue_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
-{
-	uint64_t word = atomic_load(&workers->role.word);
-	int64_t since;
-
-	if (dist_role_state_of(word) != DIST_ROLE_INLINE)
-		return false;
-	since = atomic_load_explicit(&workers->role.inline_since_ns,
-	                             memory_order_relaxed);
-	return dist_clock_ns() - since >= DIST_PACE_LONG_NS &&
-	       workers_take_role_locked(workers, word);
-}
-
-static void
-watch_count_tick_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
-{
-	unsigned long n =
-		atomic_load_explicit(&workers->n_inline, memory_order_relaxed);
-
-	if (n == workers->n_inline_seen)
-		workers->n_quiet_ticks++;
-	else
-		workers->n_quiet_ticks = 0;
-	workers->n_inline_seen = n;
-}
-
-static void
-watch_tick_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
-{
-	int64_t until = dist_clock_ns() + WATCH_TICK_NS;
-	struct timespec at = { until / 1000000000, until % 1000000000 };
-
-	pthread_cond_timedwait(&workers->watch, &workers->lock.mutex, &at);
-	watch_count_tick_locked(workers);
-}
-
-/* Sleep until somebody wakes the watchdog, unless something runs inline just now. */
-static void
-watch_sleep_locked(struct dist_workers *workers) DIST_REQUIRES(&workers->lock)
-{
-	atomic_store(&workers->watch_asleep, true);
-	if (dist_role_state(&workers->role) != DIST_ROLE_INLINE)
-		pthread_cond_wait(&workers->watch, &workers->lock.mutex);
-	atomic_store(&workers->watch_asleep, false);
-	workers->n_quiet_ticks = 0;
-}
-
-/* Be the watchdog for a moment. */
-static void
-worker_watch_locked(struct dist_workers *workers, struct dist_worker *self)
-	DIST_REQUIRES(&workers->lock)
-{
-	struct wake wake;
-
-	workers->watched = true;
-	if (workers->n_quiet_ticks < WATCH_QUIET_TICKS)
-		watch_tick_locked(workers);
-	else
-		watch_sleep_locked(workers);
-	workers->watched = false;
-
-	self->holds_role = watch_overdue_locked(workers);
-	if (self->holds_role) {
-		/* Another one must watch. */
-		wake = workers_wake_locked(workers, workers->n_waking + 1);
-		workers_wake(workers, wake);
+	switch (fate) {
+	case DIST_CALL_STOPPED:
+		return DIST_OUTCOME_DRAINING;
+	case DIST_CALL_BUSY:
+		return DIST_OUTCOME_BUSY;
+	case DIST_CALL_CANCELLED:
+		return DIST_OUTCOME_CANCELLED;
+	default:
+		return DIST_OUTCOME_EXPIRED;
 	}
 }
-
-static void
-worker_wait_locked(struct dist_workers *workers, struct dist_worker *self)
-	DIST_REQUIRES(&workers->lock)
-{
-	if (!workers->watched) {
-		worker_watch_locked(workers, self);
-		return;
-	}
-	workers->n_idle++;
-	pthread_cond_wait(&workers->wake, &workers->lock.mutex);
-	workers->n_idle--;
-	if (workers->n_waking > 0)
-		workers->n_waking--;
-}
-
-/* --- A worker ------------------------------------------------------------------- */
 
 static void
 worker_refuse(struct dist_server_call *call, enum dist_call_fate fate)
@@ -383,6 +40,7 @@ worker_refuse(struct dist_server_call *call, enum dist_call_fate fate)
 	struct dist_reply_to to = { call->conn, call->header.xid, call->header.has_meta,
 		                    dist_workers_n_queued(&server->workers) };
 
+	dist_server_stats_over(call->counts, outcome_of_fate(fate));
 	if (fate == DIST_CALL_STOPPED) {
 		dist_server_count(server, refused_draining);
 		dist_reply_not_run(&to, DIST_NOT_RUN_DRAINING);
@@ -401,35 +59,69 @@ worker_refuse(struct dist_server_call *call, enum dist_call_fate fate)
 	dist_reply_not_run(&to, DIST_NOT_RUN_CANCELLED);
 }
 
-static void
-worker_run(struct dist_worker *self, struct dist_server_call *call)
+void
+dist_worker_run(struct dist_worker *self, struct dist_server_call *call)
 {
 	struct dist_workers *workers = &self->server->workers;
 	enum dist_call_fate fate = dist_server_call_fate(call);
-	struct wake wake = { 0 };
+	struct dist_wake wake = { 0 };
+	size_t n_bytes = call->header.args.length;
+	struct dist_pace_run run;
 	unsigned n_wanted;
-	int64_t began;
 
 	if (fate == DIST_CALL_RUNS) {
-		began = dist_clock_ns();
 		dist_server_count(self->server, calls_pooled);
-		dist_xprt_run(call, self->reply_scratch);
-		dist_pace_note(call->pace, dist_clock_ns() - began);
+		dist_pace_run_begin(&run);
+		dist_xprt_run(call, &self->replies, false);
+		dist_pace_note_pooled(
+			call->pace,
+			dist_pace_without_bytes(dist_pace_run_end(&run), n_bytes));
+		dist_server_stats_ran(call, false, run.began_ns, dist_clock_ns());
 	} else {
 		worker_refuse(call, fate);
 	}
 	dist_server_conn_flush(call->conn);
+	dist_server_call_end(call);
 
 	dist_lock(&workers->lock);
 	workers->n_running--;
-	workers_release_serial_locked(workers, call->served);
+	dist_slots_release_serial_locked(workers, call->served);
+	if (call->reusable)
+		dist_call_memory_give_locked(&workers->memory, DIST_TAKE(call));
 	/* This thread takes one call itself. */
 	n_wanted = DIST_MIN(workers->n_ready, workers->n_slots - workers->n_running);
 	if (n_wanted > 1)
-		wake = workers_wake_locked(workers, n_wanted - 1);
+		wake = dist_wake_choose_locked(workers, n_wanted - 1);
 	dist_unlock(&workers->lock);
-	workers_wake(workers, wake);
-	dist_server_call_free(call);
+	dist_wake_do(workers, wake);
+	free(call);
+}
+
+/* --- A worker ------------------------------------------------------------------- */
+
+static void
+worker_wait_locked(struct dist_workers *workers, struct dist_worker *self)
+	DIST_REQUIRES(&workers->lock)
+{
+	struct dist_stay *stay = &self->server->loop.stay;
+
+	if (!dist_lookout_needed(&workers->lookout, stay)) {
+		if (!workers->watched) {
+			dist_watchdog_watch_locked(workers, self);
+			return;
+		}
+		workers->n_idle++;
+		dist_cond_wait(&workers->wake, &workers->lock);
+		workers->n_idle--;
+		if (workers->n_waking > 0)
+			workers->n_waking--;
+	}
+	if (!dist_lookout_needed(&workers->lookout, stay))
+		return;
+	/* It comes before queued calls, for one of which this thread may have been woken:
+	 * another is woken for that. */
+	dist_wake_do(workers, dist_wake_choose_for_calls_locked(workers));
+	self->holds_role = dist_stay_look_out_locked(workers);
 }
 
 /* One step of a worker: be the loop, run a call, or wait. False: it ends. */
@@ -444,7 +136,7 @@ worker_step(struct dist_worker *self)
 		dist_server_loop_run(self->server, self);
 	}
 	dist_lock(&workers->lock);
-	call = workers_take_locked(workers);
+	call = dist_slots_take_call_locked(workers);
 	if (!call && dist_role_state(&workers->role) == DIST_ROLE_ENDED) {
 		dist_unlock(&workers->lock);
 		return false;
@@ -453,7 +145,7 @@ worker_step(struct dist_worker *self)
 		worker_wait_locked(workers, self);
 	dist_unlock(&workers->lock);
 	if (call)
-		worker_run(self, call);
+		dist_worker_run(self, call);
 	return true;
 }
 
@@ -465,8 +157,7 @@ worker_main(void *arg)
 
 	snprintf(name, sizeof(name), "dist-%s", self->server->name);
 	pthread_setname_np(pthread_self(), name);
-	this_worker = self;
-	dist_thread_block_hook = worker_on_block;
+	dist_inline_run_mind_blocking(self);
 	while (worker_step(self))
 		;
 	return NULL;
@@ -477,8 +168,8 @@ dist_workers_end(struct dist_workers *workers)
 {
 	dist_lock(&workers->lock);
 	dist_role_end(&workers->role);
-	pthread_cond_broadcast(&workers->wake);
-	pthread_cond_broadcast(&workers->watch);
+	dist_cond_broadcast(&workers->wake);
+	dist_cond_broadcast(&workers->watch);
 	dist_unlock(&workers->lock);
 }
 
@@ -494,9 +185,10 @@ workers_allocate(struct dist_workers *workers)
 		struct dist_worker *worker = &workers->threads[i];
 
 		worker->server = workers->server;
-		worker->reply_scratch = malloc(DIST_XPRT_SCRATCH_SIZE);
+		atomic_init(&worker->replies.length, 0);
+		worker->replies.bytes = malloc(DIST_REPLIES_SIZE);
 		worker->read_scratch = malloc(DIST_READ_SCRATCH_SIZE);
-		if (!worker->reply_scratch || !worker->read_scratch)
+		if (!worker->replies.bytes || !worker->read_scratch)
 			return dist_error_set_plain(DIST_ENOMEM);
 	}
 	return DIST_OK;
@@ -506,7 +198,7 @@ static void
 workers_free_threads(struct dist_workers *workers)
 {
 	for (unsigned i = 0; workers->threads && i < workers->n_threads; i++) {
-		free(workers->threads[i].reply_scratch);
+		free(workers->threads[i].replies.bytes);
 		free(workers->threads[i].read_scratch);
 	}
 	free(workers->threads);
@@ -517,12 +209,13 @@ enum dist_err
 dist_workers_init(struct dist_workers *workers, struct dist_server *server,
                   unsigned n_slots)
 {
-	pthread_condattr_t attr;
 	enum dist_err err;
 
 	workers->server = server;
 	workers->n_slots = n_slots;
-	workers->n_threads = n_slots + 1;
+	workers->has_inline_slot = n_slots > 1;
+	workers->n_threads = n_slots + workers->has_inline_slot + 2;
+	workers->lookout.fd = -1;
 	err = workers_allocate(workers);
 	if (err) {
 		workers_free_threads(workers);
@@ -530,12 +223,10 @@ dist_workers_init(struct dist_workers *workers, struct dist_server *server,
 	}
 	dist_role_init(&workers->role);
 	dist_mutex_init(&workers->lock, DIST_RANK_SERVER);
+	dist_call_memory_init(&workers->memory, &workers->lock);
 	dist_list_init(&workers->queue);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&workers->wake, &attr);
-	pthread_cond_init(&workers->watch, &attr);
-	pthread_condattr_destroy(&attr);
+	dist_cond_init(&workers->wake);
+	dist_cond_init(&workers->watch);
 	return DIST_OK;
 }
 
@@ -583,7 +274,6 @@ void
 dist_workers_fini(struct dist_workers *workers)
 {
 	workers_free_threads(workers);
-	pthread_cond_destroy(&workers->wake);
-	pthread_cond_destroy(&workers->watch);
+	dist_call_memory_fini(&workers->memory);
 	dist_mutex_fini(&workers->lock);
 }

@@ -27,12 +27,13 @@ struct run {
 	SVCXPRT_EXT ext;
 	struct svc_req req;
 	struct dist_server_call *call;
-	void *scratch;
+	struct dist_replies *replies;
+	bool gather;
 	bool replied;
 	bool deferred;
 	bool has_result; /* the procedure said TRUE, so its result is to be freed */
 	struct dist_sockaddr peer, local; /* the procedure's own to look at */
-	struct dist_cred cred; /* filled in for AUTH_SYS */
+	struct dist_cred cred;            /* filled in for AUTH_SYS */
 };
 
 static struct run *
@@ -52,6 +53,13 @@ run_reply_to(const struct run *run)
 		.has_meta = call->header.has_meta,
 		.queued = dist_workers_n_queued(&call->conn->server->workers),
 	};
+}
+
+/* A procedure may look at the credential as it came. */
+static caddr_t
+cred_bytes(const struct dist_server_call *call)
+{
+	return (caddr_t)(uintptr_t)call->header.cred.body.data;
 }
 
 /* --- The operations ------------------------------------------------------------- */
@@ -74,14 +82,23 @@ xprt_stat(SVCXPRT *xprt)
 static bool_t
 xprt_getargs(SVCXPRT *xprt, xdrproc_t xdr_args, void *args)
 {
-	const struct dist_server_call *call = run_of(xprt)->call;
+	struct run *run = run_of(xprt);
+	struct dist_server_call *call = run->call;
 	size_t budget = call->conn->server->options.max_decode_bytes;
+	const uint8_t *record = call->memory;
 	struct dist_decoder decoder;
+	enum dist_err err;
 
 	if (!budget)
 		budget = dist_decoder_default_budget(call->header.args.length);
 	dist_decoder_init(&decoder, call->header.args, budget);
-	if (dist_decoder_get(&decoder, xdr_args, args)) {
+	dist_decoder_give(&decoder, &call->memory);
+	err = dist_decoder_get(&decoder, xdr_args, args);
+	if (decoder.moved) {
+		dist_server_call_args_gone(call, record);
+		run->req.rq_cred.oa_base = cred_bytes(call);
+	}
+	if (err) {
 		dist_log_debug("args-refused", "prog=0x%x vers=%u proc=%u why=\"%s\"",
 		               call->header.prog, call->header.vers, call->header.proc,
 		               dist_error_text());
@@ -98,23 +115,38 @@ xprt_freeargs(SVCXPRT *xprt, xdrproc_t xdr_args, void *args)
 	return TRUE;
 }
 
+/* Where a reply is encoded first: behind those that are there, also when those have
+ * been taken, since they are read then. */
+static void
+run_init_encoder(const struct run *run, struct dist_encoder *encoder)
+{
+	size_t max_record = run->call->conn->server->options.max_record_bytes;
+	size_t had = run->gather ? run->replies->had : 0;
+	size_t room = run->gather ? DIST_REPLIES_SIZE - had : DIST_OUTBUF_COPY_MAX;
+
+	dist_encoder_init(encoder, run->replies->bytes + had, room,
+	                  DIST_RECORD_MARK_SIZE + max_record);
+}
+
 static enum dist_err
 run_send_results(struct run *run, const struct accepted_reply *reply)
 {
 	const struct dist_server_call *call = run->call;
 	DIST_CLEANUP(dist_encoder_fini) struct dist_encoder encoder;
 	struct dist_reply_to to = run_reply_to(run);
-	size_t max_record = call->conn->server->options.max_record_bytes;
 	enum dist_err err;
 
-	dist_encoder_init(&encoder, run->scratch, DIST_XPRT_SCRATCH_SIZE,
-	                  DIST_RECORD_MARK_SIZE + max_record);
+	run_init_encoder(run, &encoder);
 	err = dist_reply_success_encode(&to, &encoder, reply->ar_results.proc,
 	                                reply->ar_results.where);
 	if (err)
 		return err;
+	run->call->reply_bytes = dist_encoder_length(&encoder);
+	if (run->gather && !encoder.on_heap &&
+	    dist_replies_add(run->replies, dist_encoder_length(&encoder)))
+		return DIST_OK;
 	/* The peer may be gone, and then it has nothing to be told. */
-	(void)!dist_server_conn_append(call->conn, encoder.data, encoder.length,
+	(void)!dist_server_conn_append(call->conn, encoder.data, dist_encoder_length(&encoder),
 	                               dist_reply_memory_take(&encoder));
 	return DIST_OK;
 }
@@ -172,6 +204,7 @@ xprt_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 	else if (!run_reply_results(run, &msg->acpted_rply))
 		return FALSE;
 	run->replied = true;
+	run->call->outcome = dist_server_outcome(msg);
 	return TRUE;
 }
 
@@ -203,43 +236,45 @@ static const struct xp_ops2 xprt_ops2 = { .xp_control = xprt_control };
 
 /* --- A run ---------------------------------------------------------------------- */
 
+/* The bytes after an IPv4 address are zero. */
 static void
 run_copy_address(struct dist_sockaddr *to, struct netbuf *ret_netbuf,
                  const struct dist_sockaddr *from)
 {
-	memcpy(&to->storage, &from->storage, from->length);
-	to->length = from->length;
+	to->in6 = from->in6;
 	ret_netbuf->buf = &to->storage;
 	ret_netbuf->len = from->length;
 	ret_netbuf->maxlen = sizeof(to->storage);
 }
 
 static void
-run_init(struct run *run, struct dist_server_call *call, void *scratch)
+run_init(struct run *run, struct dist_server_call *call, struct dist_replies *replies,
+         bool gather)
 {
 	const struct dist_call_header *header = &call->header;
+	const struct dist_server_conn *conn = call->conn;
 	SVCXPRT *xprt = &run->xprt;
 
 	memset(run, 0, offsetof(struct run, peer));
 	run->call = call;
-	run->scratch = scratch;
-	run_copy_address(&run->peer, &xprt->xp_rtaddr, &call->conn->peer);
-	run_copy_address(&run->local, &xprt->xp_ltaddr, &call->conn->local);
-	memcpy(&xprt->xp_raddr, &run->peer.storage,
-	       DIST_MIN(sizeof(xprt->xp_raddr), (size_t)run->peer.length));
-	xprt->xp_addrlen = (int)run->peer.length;
+	run->replies = replies;
+	run->gather = gather;
+	run_copy_address(&run->peer, &xprt->xp_rtaddr, &conn->peer);
+	run_copy_address(&run->local, &xprt->xp_ltaddr, &conn->local);
+	xprt->xp_raddr = conn->peer.in6;
+	xprt->xp_addrlen = (int)conn->peer.length;
 	xprt->xp_fd = -1;
-	xprt->xp_port = (u_short)dist_sockaddr_port(&run->local);
+	xprt->xp_port = (u_short)conn->local_port;
 	xprt->xp_ops = &xprt_ops;
 	xprt->xp_ops2 = &xprt_ops2;
-	xprt->xp_netid = (char *)(uintptr_t)dist_sockaddr_netid(&run->peer);
+	xprt->xp_netid = (char *)(uintptr_t)conn->netid;
 	xprt->xp_p3 = &run->ext;
 
 	run->req.rq_prog = header->prog;
 	run->req.rq_vers = header->vers;
 	run->req.rq_proc = header->proc;
 	run->req.rq_cred.oa_flavor = (enum_t)header->cred.flavor;
-	run->req.rq_cred.oa_base = (caddr_t)(uintptr_t)header->cred.body.data;
+	run->req.rq_cred.oa_base = cred_bytes(call);
 	run->req.rq_cred.oa_length = (u_int)header->cred.body.length;
 	run->req.rq_clntcred = &run->cred;
 	run->req.rq_xprt = xprt;
@@ -255,14 +290,15 @@ run_authenticate(struct run *run)
 }
 
 void
-dist_xprt_run(struct dist_server_call *call, void *scratch)
+dist_xprt_run(struct dist_server_call *call, struct dist_replies *replies, bool gather)
 {
 	struct dist_reply_to to;
 	struct run run;
 
-	run_init(&run, call, scratch);
+	run_init(&run, call, replies, gather);
 	if (!run_authenticate(&run)) {
 		to = run_reply_to(&run);
+		call->outcome = DIST_OUTCOME_AUTH_ERROR;
 		dist_reply_auth_error(&to, AUTH_BADCRED);
 		return;
 	}
@@ -287,6 +323,7 @@ dist_xprt_defer(SVCXPRT *xprt)
 	if (run->replied || run->deferred)
 		return false;
 	run->deferred = true;
+	run->call->outcome = DIST_OUTCOME_NONE;
 	return true;
 }
 

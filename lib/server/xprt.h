@@ -6,18 +6,20 @@
 #define DIST_SERVER_XPRT_H
 
 #include "server/call.h"
+#include "server/replies.h"
 
 #include <rpc/rpc.h>
 
-/* What a reply is encoded into first. */
-#define DIST_XPRT_SCRATCH_SIZE (DIST_OUTBUF_COPY_MAX + (size_t)64)
-
 /*
  * Run it, and see that it is answered: a dispatcher that returns without a reply, and
- * without having deferred one, has SYSTEM_ERR sent. @scratch has DIST_XPRT_SCRATCH_SIZE
- * bytes. Replies are appended, not flushed.
+ * without having deferred one, has SYSTEM_ERR sent. Nothing is flushed.
+ *
+ * @replies  this thread's; what the procedure answers is encoded there.
+ * @gather   it stays there, as one of many; else it is appended to the connection's
+ *           output, as are errors and large results always.
  */
-void dist_xprt_run(struct dist_server_call *call, void *scratch);
+void dist_xprt_run(struct dist_server_call *call, struct dist_replies *replies,
+                   bool gather);
 
 /* The call that @xprt is of; NULL: a transport that is not ours. */
 struct dist_server_call *dist_xprt_call(const SVCXPRT *xprt);

@@ -80,8 +80,8 @@ meta_read(struct dist_auth verf, uint32_t *ret_first, uint32_t *ret_second)
 	return true;
 }
 
-enum dist_err
-dist_call_header_read(struct dist_bytes record, struct dist_call_header *ret_header)
+static enum dist_err
+call_header_read_steps(struct dist_bytes record, struct dist_call_header *ret_header)
 {
 	struct cursor cursor = cursor_at(record);
 	struct dist_call_header header = { 0 };
@@ -111,6 +111,52 @@ dist_call_header_read(struct dist_bytes record, struct dist_call_header *ret_hea
 	header.args = cursor_rest(&cursor);
 	*ret_header = header;
 	return DIST_OK;
+}
+
+/*
+ * Nearly every call's: a credential without a body, and our verifier or an empty one,
+ * so that each word has its place. False: read it step by step.
+ */
+static bool
+call_header_read_plain(struct dist_bytes record, struct dist_call_header *ret_header)
+{
+	const uint8_t *at = record.data;
+	uint32_t verf_flavor, verf_length;
+
+	if (record.length < DIST_CALL_HEADER_MIN + DIST_META_SIZE ||
+	    dist_load_be32(at + 4) != CALL ||
+	    dist_load_be32(at + 8) != RPC_MSG_VERSION || dist_load_be32(at + 28) != 0)
+		return false;
+	verf_flavor = dist_load_be32(at + 32);
+	verf_length = dist_load_be32(at + 36);
+	if (verf_length != 0 &&
+	    (verf_flavor != DIST_META || verf_length != DIST_META_SIZE))
+		return false;
+
+	ret_header->xid = dist_load_be32(at);
+	ret_header->rpc_version = RPC_MSG_VERSION;
+	ret_header->prog = dist_load_be32(at + 12);
+	ret_header->vers = dist_load_be32(at + 16);
+	ret_header->proc = dist_load_be32(at + 20);
+	ret_header->cred.flavor = dist_load_be32(at + 24);
+	ret_header->cred.body = (struct dist_bytes){ at + 32, 0 };
+	ret_header->verf.flavor = verf_flavor;
+	ret_header->verf.body = (struct dist_bytes){ at + 40, verf_length };
+	ret_header->has_meta = verf_length != 0;
+	ret_header->meta.left_ms = verf_length ? dist_load_be32(at + 40) : 0;
+	ret_header->meta.attempt = verf_length ? dist_load_be32(at + 44) : 0;
+	at += 40 + verf_length;
+	ret_header->args =
+		(struct dist_bytes){ at, record.length - (size_t)(at - record.data) };
+	return true;
+}
+
+enum dist_err
+dist_call_header_read(struct dist_bytes record, struct dist_call_header *ret_header)
+{
+	if (call_header_read_plain(record, ret_header))
+		return DIST_OK;
+	return call_header_read_steps(record, ret_header);
 }
 
 static uint8_t *
@@ -280,4 +326,24 @@ dist_reply_header_write(uint8_t *to, uint32_t xid, enum accept_stat accept,
 		at = put_none(at);
 	at = put_word(at, accept);
 	return (size_t)(at - to);
+}
+
+enum dist_outcome
+dist_outcome_of_accepted(enum accept_stat stat)
+{
+	switch (stat) {
+	case SUCCESS:
+		return DIST_OUTCOME_OK;
+	case PROG_UNAVAIL:
+	case PROG_MISMATCH:
+		return DIST_OUTCOME_NO_PROGRAM;
+	case PROC_UNAVAIL:
+		return DIST_OUTCOME_NO_PROCEDURE;
+	case GARBAGE_ARGS:
+		return DIST_OUTCOME_GARBAGE_ARGS;
+	case SYSTEM_ERR:
+		return DIST_OUTCOME_SYSTEM_ERROR;
+	default:
+		return DIST_OUTCOME_OTHER_ERROR;
+	}
 }

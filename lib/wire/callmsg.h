@@ -6,6 +6,7 @@
 #define DIST_WIRE_CALLMSG_H
 
 #include "base/bytes.h"
+#include "base/outcome.h"
 
 #include <dist/error.h>
 #include <rpc/rpc.h>
@@ -17,8 +18,9 @@
 #define DIST_CALL_HEADER_MIN (DIST_CALL_WORDS_SIZE + 8 + 8)
 /* The longest: a credential of 400 bytes (RFC 5531 section 8.2) and our verifier. */
 #define DIST_CALL_HEADER_MAX (DIST_CALL_WORDS_SIZE + 8 + MAX_AUTH_BYTES + 8 + 8)
-/* A reply that is accepted and a success, with our verifier. */
-#define DIST_REPLY_HEADER_MAX (12 + 8 + 8 + 4)
+/* A reply that is accepted and a success, without and with our verifier. */
+#define DIST_REPLY_HEADER_MIN (12 + 8 + 4)
+#define DIST_REPLY_HEADER_MAX (DIST_REPLY_HEADER_MIN + 8)
 
 /* The verifier of our own peers: idl/node.x says what it holds. */
 struct dist_call_meta {
@@ -84,6 +86,13 @@ enum dist_err dist_reply_header_read(struct dist_bytes record,
 void dist_reply_header_to_rpc_err(const struct dist_reply_header *header,
                                   struct rpc_err *ret_error);
 
+/* Bytes that dist_reply_header_write() writes. */
+static inline size_t
+dist_reply_header_size(bool with_meta)
+{
+	return with_meta ? DIST_REPLY_HEADER_MAX : DIST_REPLY_HEADER_MIN;
+}
+
 /*
  * Write an accepted reply's header at @to (DIST_REPLY_HEADER_MAX bytes), up to and with
  * accept_stat; @meta NULL: an AUTH_NONE verifier. Returns its length. PROG_MISMATCH's
@@ -91,5 +100,8 @@ void dist_reply_header_to_rpc_err(const struct dist_reply_header *header,
  */
 size_t dist_reply_header_write(uint8_t *to, uint32_t xid, enum accept_stat accept,
                                const struct dist_reply_meta *meta);
+
+/* What an accepted reply (RFC 5531 section 9) counts as, by its status alone. */
+enum dist_outcome dist_outcome_of_accepted(enum accept_stat stat);
 
 #endif

@@ -10,13 +10,16 @@
 #include "wire/record.h"
 
 #include "base/cleanup.h"
+#include "base/copy.h"
 #include "base/error.h"
+#include "base/large.h"
+#include "base/reserve.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-/* What an own buffer begins with: many small records arrive in one read. */
-#define READER_FIRST ((size_t)64 * 1024)
+/* What a buffer begins with: many small records arrive in one read. */
+#define READER_FIRST DIST_RESERVE_BLOCK
 /* Room beyond a large record for what follows it. */
 #define READER_SLACK ((size_t)4096)
 /* What settling rounds up to. */
@@ -29,11 +32,20 @@ dist_record_reader_init(struct dist_record_reader *reader, size_t max_record)
 	*reader = (struct dist_record_reader){ .max_record = max_record };
 }
 
+/* Its buffer is not used any more: its own, a block of the reserve, or its lender's. */
+static void
+reader_let_go(struct dist_record_reader *reader)
+{
+	if (!reader->lent)
+		dist_large_free(reader->buffer);
+	else
+		(void)dist_reserve_give(reader->buffer);
+}
+
 void
 dist_record_reader_fini(struct dist_record_reader *reader)
 {
-	if (!reader->lent)
-		free(reader->buffer);
+	reader_let_go(reader);
 	reader->buffer = NULL;
 }
 
@@ -48,21 +60,30 @@ dist_record_reader_lend(struct dist_record_reader *reader, uint8_t *buffer,
 	reader->lent = true;
 }
 
-/* Bytes that must be kept: of the record being joined, and not read yet. */
-static size_t
-reader_held(const struct dist_record_reader *reader)
+/* The length of the fragment being received; false: its mark is not here yet. */
+static bool
+reader_fragment(const struct dist_record_reader *reader, size_t *ret_length)
 {
-	return reader->joined + (reader->end - reader->scan);
+	if (reader->in_fragment) {
+		*ret_length = reader->fragment;
+		return true;
+	}
+	if (reader->end - reader->scan < DIST_RECORD_MARK_SIZE)
+		return false;
+	*ret_length =
+		DIST_RECORD_MARK_SIZE +
+		(dist_load_be32(reader->buffer + reader->scan) & ~DIST_RECORD_LAST);
+	return *ret_length <= reader->max_record;
 }
 
-/* Bytes missing of the fragment being received. */
+/* Bytes missing of it. */
 static size_t
 reader_missing(const struct dist_record_reader *reader)
 {
-	size_t here = reader->end - reader->scan;
+	size_t here = reader->end - reader->scan, fragment;
 
-	return reader->in_fragment && reader->fragment > here ? reader->fragment - here
-	                                                      : 0;
+	return reader_fragment(reader, &fragment) && fragment > here ? fragment - here
+	                                                             : 0;
 }
 
 /* What is kept, copied to or moved within the front of @to. */
@@ -80,31 +101,114 @@ reader_move(struct dist_record_reader *reader, uint8_t *to)
 	reader->end = reader->joined + unread;
 }
 
-/* Go over to a buffer of our own with @capacity bytes, which hold what is kept. */
-static enum dist_err
-reader_resize(struct dist_record_reader *reader, size_t capacity)
+/* What the record being received takes, as its mark has it; 0: no mark is here yet. */
+static size_t
+reader_whole(const struct dist_record_reader *reader)
 {
-	uint8_t *buffer;
+	size_t fragment;
 
-	if (reader->buffer && !reader->lent && capacity > reader->capacity) {
-		/* realloc() moves pages, not bytes, where records are large. */
-		reader_move(reader, reader->buffer);
-		buffer = realloc(reader->buffer, capacity);
-		if (!buffer)
-			return dist_error_set_plain(DIST_ENOMEM);
-	} else {
-		buffer = malloc(capacity);
-		if (!buffer)
-			return dist_error_set_plain(DIST_ENOMEM);
-		if (reader->buffer)
-			reader_move(reader, buffer);
-		if (!reader->lent)
-			free(reader->buffer);
-	}
+	return reader_fragment(reader, &fragment)
+	               ? reader->joined + fragment + READER_SLACK
+	               : 0;
+}
+
+/* @buffer, given, has @capacity bytes and holds what is kept. */
+static void
+reader_use(struct dist_record_reader *reader, uint8_t *buffer, size_t capacity)
+{
 	reader->buffer = buffer;
 	reader->capacity = capacity;
 	reader->lent = false;
 	reader->given = NULL;
+}
+
+/* Whether what is held, and the record it begins, had better be in @capacity bytes that
+ * are lent: a large record goes on in memory that can grow, and be taken. */
+static bool
+reader_fits(const struct dist_record_reader *reader, size_t capacity)
+{
+	return dist_record_reader_held(reader) <= capacity &&
+	       reader_whole(reader) <= capacity / 2;
+}
+
+void
+dist_record_reader_carry(struct dist_record_reader *reader, uint8_t *buffer,
+                         size_t capacity)
+{
+	if (!reader->buffer) {
+		dist_record_reader_lend(reader, buffer, capacity);
+		return;
+	}
+	if (!reader_fits(reader, capacity))
+		return;
+	reader_move(reader, buffer);
+	if (reader->buffer != buffer)
+		reader_let_go(reader);
+	reader_use(reader, buffer, capacity);
+	reader->lent = true;
+}
+
+bool
+dist_record_reader_carry_to_reserve(struct dist_record_reader *reader)
+{
+	uint8_t *block = dist_reserve_take();
+
+	if (!block)
+		return false;
+	dist_record_reader_carry(reader, block, DIST_RESERVE_BLOCK);
+	if (reader->buffer == block)
+		return true;
+	(void)dist_reserve_give(block);
+	return false;
+}
+
+/* Go over to a buffer of our own with @capacity bytes, where what is kept is copied. */
+static enum dist_err
+reader_replace(struct dist_record_reader *reader, uint8_t *buffer, size_t capacity)
+{
+	if (!buffer)
+		buffer = dist_large_alloc(capacity);
+	if (!buffer)
+		return dist_error_set_plain(DIST_ENOMEM);
+	if (reader->buffer)
+		reader_move(reader, buffer);
+	reader_let_go(reader);
+	reader_use(reader, buffer, capacity);
+	return DIST_OK;
+}
+
+/*
+ * Memory for as much as the record's mark claims, @whole: where such memory is kept
+ * anyway, or where the peer has sent a record as long before. NULL: there is none, and
+ * what is had is to follow what arrives.
+ */
+static void *
+reader_believe(const struct dist_record_reader *reader, size_t whole)
+{
+	return whole <= reader->proven ? dist_large_alloc(whole)
+	                               : dist_large_take(whole);
+}
+
+/*
+ * Have a buffer of our own with at least @capacity bytes, or with as many as the
+ * record's mark claims.
+ */
+static enum dist_err
+reader_grow(struct dist_record_reader *reader, size_t capacity)
+{
+	size_t whole = reader_whole(reader);
+	uint8_t *buffer = whole > capacity ? reader_believe(reader, whole) : NULL;
+
+	if (buffer)
+		return reader_replace(reader, buffer, whole);
+	if (!reader->buffer || reader->lent || capacity <= reader->capacity)
+		return reader_replace(reader, NULL, capacity);
+
+	reader_move(reader, reader->buffer);
+	buffer = dist_large_grow(reader->buffer, reader->capacity, capacity);
+	if (!buffer)
+		return dist_error_set_plain(DIST_ENOMEM);
+	reader_use(reader, buffer, capacity);
 	return DIST_OK;
 }
 
@@ -116,9 +220,9 @@ static size_t
 reader_next_capacity(const struct dist_record_reader *reader)
 {
 	size_t doubled = DIST_MAX(2 * reader->capacity, READER_FIRST);
-	size_t whole = reader->joined + reader->fragment + READER_SLACK;
+	size_t whole = reader_whole(reader);
 
-	if (reader->in_fragment && whole > reader->capacity && whole < doubled)
+	if (whole > reader->capacity && whole < doubled)
 		return DIST_MAX(whole, READER_FIRST);
 	return doubled;
 }
@@ -133,6 +237,17 @@ reader_has_space(const struct dist_record_reader *reader)
 	       (space >= reader->capacity / 4 || (missing && space >= missing));
 }
 
+/* A block of the reserve does for small records. */
+static enum dist_err
+reader_make_space(struct dist_record_reader *reader)
+{
+	size_t capacity = reader_next_capacity(reader);
+
+	if (capacity == READER_FIRST && dist_record_reader_carry_to_reserve(reader))
+		return DIST_OK;
+	return reader_grow(reader, capacity);
+}
+
 enum dist_err
 dist_record_reader_space(struct dist_record_reader *reader, uint8_t **ret_space,
                          size_t *ret_length)
@@ -144,13 +259,21 @@ dist_record_reader_space(struct dist_record_reader *reader, uint8_t **ret_space,
 		reader_move(reader, reader->buffer);
 	if (!reader->buffer || (!reader->lent && reader->capacity < READER_FIRST) ||
 	    !reader_has_space(reader)) {
-		err = reader_resize(reader, reader_next_capacity(reader));
+		err = reader_make_space(reader);
 		if (err)
 			return err;
 	}
 	*ret_space = reader->buffer + reader->end;
 	*ret_length = reader->capacity - reader->end;
 	return DIST_OK;
+}
+
+bool
+dist_record_reader_full(const struct dist_record_reader *reader)
+{
+	size_t fragment;
+
+	return reader_fragment(reader, &fragment) && reader_missing(reader) == 0;
 }
 
 void
@@ -250,6 +373,7 @@ dist_record_reader_next(struct dist_record_reader *reader,
 		(struct dist_bytes){ reader->buffer + reader->start, reader->joined };
 	*ret_have = true;
 	reader->given = ret_record->data;
+	reader->proven = DIST_MAX(reader->proven, reader->joined + 2 * READER_SLACK);
 	reader->start = reader->scan;
 	reader->joined = 0;
 	reader->empty_fragments = 0;
@@ -270,39 +394,49 @@ reader_drop(struct dist_record_reader *reader)
 static enum dist_err
 record_copy(struct dist_bytes record, void **ret_memory, struct dist_bytes *ret_record)
 {
-	uint8_t *memory = malloc(DIST_MAX(record.length, 1));
+	uint8_t *memory = dist_large_alloc(record.length);
 
 	if (!memory)
 		return dist_error_set_plain(DIST_ENOMEM);
 	if (record.length)
-		memcpy(memory, record.data, record.length);
+		dist_copy(memory, record.data, record.length);
 	*ret_memory = memory;
 	*ret_record = (struct dist_bytes){ memory, record.length };
 	return DIST_OK;
+}
+
+bool
+dist_record_reader_fills(const struct dist_record_reader *reader,
+                         struct dist_bytes record)
+{
+	return !reader->lent && record.data == reader->given &&
+	       record.length >= reader->capacity / 2;
 }
 
 enum dist_err
 dist_record_reader_take(struct dist_record_reader *reader, struct dist_bytes record,
                         void **ret_memory, struct dist_bytes *ret_record)
 {
-	size_t held = reader_held(reader), capacity = DIST_MAX(held, READER_FIRST);
+	size_t held = dist_record_reader_held(reader), whole = reader_whole(reader);
+	size_t capacity = DIST_MAX(held, READER_FIRST);
 	uint8_t *buffer = reader->buffer, *rest;
 
-	if (reader->lent || record.data != reader->given ||
-	    record.length < reader->capacity / 2)
+	if (!dist_record_reader_fills(reader, record))
 		return record_copy(record, ret_memory, ret_record);
 
 	/* What came after it moves to a buffer of its own. */
 	if (held == 0) {
 		reader_drop(reader);
 	} else {
-		rest = malloc(capacity);
+		rest = whole > capacity ? reader_believe(reader, whole) : NULL;
+		if (rest)
+			capacity = whole;
+		else
+			rest = dist_large_alloc(capacity);
 		if (!rest)
 			return dist_error_set_plain(DIST_ENOMEM);
 		reader_move(reader, rest);
-		reader->buffer = rest;
-		reader->capacity = capacity;
-		reader->given = NULL;
+		reader_use(reader, rest, capacity);
 	}
 	*ret_memory = buffer;
 	*ret_record = record;
@@ -312,19 +446,20 @@ dist_record_reader_take(struct dist_record_reader *reader, struct dist_bytes rec
 enum dist_err
 dist_record_reader_settle(struct dist_record_reader *reader)
 {
-	size_t held = reader_held(reader);
+	size_t held = dist_record_reader_held(reader);
 	size_t rounded = (held + READER_GRAIN - 1) / READER_GRAIN * READER_GRAIN;
 
 	if (!reader->buffer)
 		return DIST_OK;
 	if (held == 0) {
-		if (!reader->lent)
-			free(reader->buffer);
+		reader_let_go(reader);
 		reader_drop(reader);
 		return DIST_OK;
 	}
-	if (reader->lent || rounded < reader->capacity / 4)
-		return reader_resize(reader, rounded);
+	if (reader->lent)
+		return reader_grow(reader, rounded);
+	if (rounded < reader->capacity / 4)
+		return reader_replace(reader, NULL, rounded);
 	return DIST_OK;
 }
 

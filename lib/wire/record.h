@@ -3,7 +3,10 @@
  * bytes, 31 bits of length and the bit that says it is the record's last.
  *
  * The reader takes bytes as they come and gives whole records, fragments joined. Memory
- * follows what arrived, never what a mark claims: the buffer doubles as it fills.
+ * follows what arrived, not what a mark claims: it begins with a block of the process's
+ * reserve, while there is one, and the buffer doubles as it fills. A mark is believed
+ * where memory is kept from earlier records (base/large.h), and up to the length of the
+ * longest record that has come in whole from this peer.
  */
 #ifndef DIST_WIRE_RECORD_H
 #define DIST_WIRE_RECORD_H
@@ -27,6 +30,7 @@ dist_record_mark(void *to, size_t length)
 
 struct dist_record_reader {
 	size_t max_record; /* read-only after init */
+	size_t proven;     /* what the longest record so far took, room behind it included */
 
 	/* Where bytes are: the reader's own buffer, or one lent by the caller. */
 	uint8_t *buffer;
@@ -55,6 +59,19 @@ void dist_record_reader_lend(struct dist_record_reader *reader, uint8_t *buffer,
                              size_t capacity);
 
 /*
+ * The same to a reader that may hold something, which is copied there; what it had
+ * until then, lent or its own, is not used any more. Records that were given out lie
+ * where they lay, if that was lent. Where @buffer is too small, also for the record
+ * that has begun, nothing changes.
+ */
+void dist_record_reader_carry(struct dist_record_reader *reader, uint8_t *buffer,
+                              size_t capacity);
+
+/* The same to a block of the process's reserve (base/reserve.h), which the reader gives
+ * back by itself. False: there is none, or it is too small. */
+bool dist_record_reader_carry_to_reserve(struct dist_record_reader *reader);
+
+/*
  * Where to receive: @ret_space and its length, at least 1 byte and usually as much as
  * there is; borrowed until the next call on the reader. Records given out before are gone
  * after this. For a record that is longer than the buffer, the space is the buffer's own
@@ -66,6 +83,9 @@ enum dist_err dist_record_reader_space(struct dist_record_reader *reader,
 
 /* @length bytes were received there. */
 void dist_record_reader_filled(struct dist_record_reader *reader, size_t length);
+
+/* Whether next() has something to do: a record, or a fragment of one, is whole. */
+bool dist_record_reader_full(const struct dist_record_reader *reader);
 
 /* Both in one, by copying: for tests and small inputs. DIST_ENOMEM. */
 enum dist_err dist_record_reader_feed(struct dist_record_reader *reader, const void *data,
@@ -83,10 +103,16 @@ enum dist_err dist_record_reader_next(struct dist_record_reader *reader,
 	DIST_MUST_CHECK;
 
 /*
+ * Whether taking @record, which next() gave last, hands its buffer over without a copy.
+ */
+bool dist_record_reader_fills(const struct dist_record_reader *reader,
+                              struct dist_bytes record);
+
+/*
  * Own a record that next() gave since the last space(). When it is the last one given and
  * fills most of the reader's own buffer, the buffer itself changes hands, else it is
  * copied: those given after it stay where they are, those given before are gone.
- * *ret_memory: free() it; *ret_record lies within. DIST_ENOMEM: nothing changed hands.
+ * *ret_memory: dist_large_free() it; *ret_record lies within. DIST_ENOMEM: nothing changed hands.
  */
 enum dist_err dist_record_reader_take(struct dist_record_reader *reader,
                                       struct dist_bytes record, void **ret_memory,
@@ -97,6 +123,13 @@ enum dist_err dist_record_reader_take(struct dist_record_reader *reader,
  * back memory that is not needed (all of it when nothing is left). DIST_ENOMEM.
  */
 enum dist_err dist_record_reader_settle(struct dist_record_reader *reader) DIST_MUST_CHECK;
+
+/* Bytes that must be kept: of the record being joined, and not read yet. */
+static inline size_t
+dist_record_reader_held(const struct dist_record_reader *reader)
+{
+	return reader->joined + (reader->end - reader->scan);
+}
 
 /* Whether a record has begun and is not complete. */
 bool dist_record_reader_partial(const struct dist_record_reader *reader);

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,21 +168,45 @@ dist_hostport_parse_list(const char *text, struct dist_hostport **ret_list,
 
 /* --- Addresses ------------------------------------------------------------------- */
 
-/* IPv6, with a scope or without; the system's own parser knows the names of scopes. */
+/* A scope: an interface of this host, where the address is of a link, or a number. */
+static bool
+scope_parse(const char *text, const struct in6_addr *address, uint32_t *ret_scope)
+{
+	unsigned long number;
+
+	if (IN6_IS_ADDR_LINKLOCAL(address) || IN6_IS_ADDR_MC_LINKLOCAL(address)) {
+		*ret_scope = if_nametoindex(text);
+		if (*ret_scope)
+			return true;
+	}
+	if (!*text || text[strspn(text, "0123456789")] || strlen(text) > 10)
+		return false;
+	number = strtoul(text, NULL, 10);
+	*ret_scope = (uint32_t)number;
+	return number <= UINT32_MAX;
+}
+
+/*
+ * IPv6, with a scope or without. Not by getaddrinfo(), which needs memory: where there is
+ * none an address must not look like none.
+ */
 static bool
 sockaddr_from_ipv6(const char *host, struct dist_sockaddr *ret)
 {
-	struct addrinfo hints = { .ai_family = AF_INET6,
-		                  .ai_socktype = SOCK_STREAM,
-		                  .ai_flags = AI_NUMERICHOST };
-	struct addrinfo *found;
+	const char *scope = strchr(host, '%');
+	size_t length = scope ? (size_t)(scope - host) : strlen(host);
+	char plain[INET6_ADDRSTRLEN];
 
-	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+	if (length >= sizeof(plain))
 		return false;
-	memcpy(&ret->in6, found->ai_addr, sizeof(ret->in6));
+	memcpy(plain, host, length);
+	plain[length] = '\0';
+	if (inet_pton(AF_INET6, plain, &ret->in6.sin6_addr) != 1)
+		return false;
+	ret->in6.sin6_family = AF_INET6;
 	ret->length = sizeof(ret->in6);
-	freeaddrinfo(found);
-	return true;
+	return !scope || scope_parse(scope + 1, &ret->in6.sin6_addr,
+	                             &ret->in6.sin6_scope_id);
 }
 
 bool

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/large.h"
 
 #include <stdlib.h>
 
@@ -19,11 +20,20 @@
 /* The real stack also where a sanitizer keeps locals elsewhere. */
 #define STACK_HERE ((const char *)__builtin_frame_address(0))
 
-/* The stack grows down on all that Linux runs on; above its start nothing is deep. */
-static bool
-stack_is_deep(const char *start, const char *here)
+/* The stack grows down on all that Linux runs on; so far it may grow from here. */
+static const char *
+stack_limit(const char *here)
 {
-	return here < start && (size_t)(start - here) > DIST_XDR_STACK_MAX;
+	return (const char *)((uintptr_t)here - DIST_XDR_STACK_MAX);
+}
+
+/* The stream goes on at @at, of which @length bytes are there at once; NULL and 0 too. */
+static void
+window_open(XDR *xdrs, const uint8_t *at, size_t length)
+{
+	xdrs->x_private = (void *)(uintptr_t)at;
+	/* By numbers, as there may be no memory yet: nothing may be added to NULL. */
+	xdrs->x_base = (char *)((uintptr_t)at + DIST_MIN(length, DIST_XDR_WINDOW));
 }
 
 static bool
@@ -85,72 +95,89 @@ destroy_nothing(XDR *xdrs)
 
 /* --- Encoding -------------------------------------------------------------------- */
 
+/* What was encoded, to @to. */
+static void
+encoder_move(const struct dist_encoder *encoder, uint8_t *to)
+{
+	size_t length = dist_encoder_length(encoder);
+
+	if (length > 0)
+		memcpy(to, encoder->data, length);
+	if (encoder->on_heap)
+		dist_large_free(encoder->data);
+}
+
 static bool
 encoder_grow(struct dist_encoder *encoder, size_t needed)
 {
 	size_t capacity = DIST_MAX(2 * encoder->capacity, ENCODER_FIRST_HEAP);
+	size_t length = dist_encoder_length(encoder);
 	uint8_t *data;
 
 	capacity = DIST_MIN(DIST_MAX(capacity, needed), encoder->max);
-	data = realloc(encoder->on_heap ? encoder->data : NULL, capacity);
+	data = encoder->on_heap ? dist_large_take(capacity)
+	                        : dist_large_alloc(capacity);
+	if (data)
+		encoder_move(encoder, data);
+	else if (encoder->on_heap)
+		data = dist_large_grow(encoder->data, length, capacity);
 	if (!data) {
 		encoder->no_memory = true;
 		return false;
 	}
-	if (!encoder->on_heap && encoder->length > 0)
-		memcpy(data, encoder->data, encoder->length);
 	encoder->data = data;
 	encoder->capacity = capacity;
 	encoder->on_heap = true;
+	window_open(&encoder->xdr, data + length, capacity - length);
 	return true;
 }
 
 uint8_t *
-dist_encoder_reserve(struct dist_encoder *encoder, size_t length)
+dist_encoder_reserve_far(struct dist_encoder *encoder, size_t length)
 {
+	size_t before = dist_encoder_length(encoder);
 	uint8_t *room;
 
-	if (length > encoder->capacity - encoder->length) {
-		if (length > encoder->max - encoder->length) {
-			encoder->too_big = true;
-			return NULL;
-		}
-		if (!encoder_grow(encoder, encoder->length + length))
-			return NULL;
-	}
-	room = encoder->data + encoder->length;
-	encoder->length += length;
-	return room;
-}
-
-/* The same for the stream's functions, which may have come far down the stack. */
-static uint8_t *
-encoder_room(XDR *xdrs, size_t length, const char *here)
-{
-	struct dist_encoder *encoder = (struct dist_encoder *)xdrs;
-
-	if (stack_is_deep(encoder->stack_start, here)) {
+	if (STACK_HERE < encoder->stack_limit) {
 		encoder->too_deep = true;
 		return NULL;
 	}
-	return dist_encoder_reserve(encoder, length);
+	if (length > encoder->capacity - before) {
+		if (length > encoder->max - before) {
+			encoder->too_big = true;
+			return NULL;
+		}
+		if (!encoder_grow(encoder, before + length))
+			return NULL;
+	}
+	room = encoder->data + before;
+	window_open(&encoder->xdr, room + length, encoder->capacity - before - length);
+	return room;
+}
+
+static __attribute__((noinline)) bool_t
+encoder_putlong_far(XDR *xdrs, uint32_t word)
+{
+	uint8_t *room = dist_encoder_reserve_far((struct dist_encoder *)xdrs, 4);
+
+	if (!room)
+		return FALSE;
+	dist_store_be32(room, word);
+	return TRUE;
 }
 
 static bool_t
 encoder_putlong(XDR *xdrs, const long *value)
 {
-	uint8_t *room = encoder_room(xdrs, 4, STACK_HERE);
+	uint32_t word = (uint32_t)*value;
 
-	if (!room)
-		return FALSE;
-	dist_store_be32(room, (uint32_t)*value);
-	return TRUE;
+	return dist_xdr_step_put32(xdrs, word) || encoder_putlong_far(xdrs, word);
 }
 
 static bool_t
 encoder_putbytes(XDR *xdrs, const char *bytes, u_int length)
 {
-	uint8_t *room = encoder_room(xdrs, length, STACK_HERE);
+	uint8_t *room = dist_encoder_reserve((struct dist_encoder *)xdrs, length);
 
 	if (!room)
 		return FALSE;
@@ -164,10 +191,10 @@ static int32_t *
 encoder_inline(XDR *xdrs, u_int length)
 {
 	struct dist_encoder *encoder = (struct dist_encoder *)xdrs;
-	uint8_t *room = encoder_room(xdrs, length, STACK_HERE);
+	uint8_t *room = dist_encoder_reserve(encoder, length);
 
 	if (room && !aligned(room)) {
-		encoder->length -= length;
+		xdrs->x_private = room;
 		return NULL;
 	}
 	return (int32_t *)(void *)room;
@@ -176,7 +203,7 @@ encoder_inline(XDR *xdrs, u_int length)
 static u_int
 encoder_getpostn(XDR *xdrs)
 {
-	return (u_int)((struct dist_encoder *)xdrs)->length;
+	return (u_int)dist_encoder_length((struct dist_encoder *)xdrs);
 }
 
 /* Back to patch a word, and forward again: x_handy remembers how far it was. */
@@ -184,16 +211,17 @@ static bool_t
 encoder_setpostn(XDR *xdrs, u_int position)
 {
 	struct dist_encoder *encoder = (struct dist_encoder *)xdrs;
+	size_t length = dist_encoder_length(encoder);
 
-	if (encoder->length > xdrs->x_handy)
-		xdrs->x_handy = (u_int)encoder->length;
+	if (length > xdrs->x_handy)
+		xdrs->x_handy = (u_int)length;
 	if (position > xdrs->x_handy)
 		return FALSE;
-	encoder->length = position;
+	window_open(xdrs, encoder->data + position, 0);
 	return TRUE;
 }
 
-static const struct xdr_ops encoder_ops = {
+const struct xdr_ops dist_xdr_encoder_ops = {
 	.x_getlong = refuse_getlong,
 	.x_putlong = encoder_putlong,
 	.x_getbytes = refuse_getbytes,
@@ -209,23 +237,29 @@ void
 dist_encoder_init(struct dist_encoder *encoder, void *first, size_t first_size,
                   size_t max)
 {
-	*encoder = (struct dist_encoder){
-		.xdr = { .x_op = XDR_ENCODE, .x_ops = &encoder_ops },
-		.data = first,
-		.capacity = DIST_MIN(first_size, max),
-		.max = DIST_MIN(max, (size_t)UINT32_MAX),
-		.stack_start = STACK_HERE,
-	};
+	/* Member by member: a compiler clears a whole struct by "rep stos", slowly. */
+	encoder->xdr.x_op = XDR_ENCODE;
+	encoder->xdr.x_ops = &dist_xdr_encoder_ops;
+	encoder->xdr.x_public = NULL;
+	encoder->xdr.x_handy = 0;
+	encoder->data = first;
+	encoder->capacity = DIST_MIN(first_size, max);
+	encoder->max = DIST_MIN(max, (size_t)UINT32_MAX);
+	encoder->on_heap = encoder->no_memory = false;
+	encoder->too_big = encoder->too_deep = false;
+	encoder->stack_limit = stack_limit(STACK_HERE);
+	window_open(&encoder->xdr, first, encoder->capacity);
 }
 
 void
 dist_encoder_fini(struct dist_encoder *encoder)
 {
 	if (encoder->on_heap)
-		free(encoder->data);
+		dist_large_free(encoder->data);
 	encoder->data = NULL;
 	encoder->on_heap = false;
-	encoder->length = encoder->capacity = 0;
+	encoder->capacity = 0;
+	window_open(&encoder->xdr, NULL, 0);
 }
 
 static enum dist_err
@@ -254,51 +288,65 @@ encoder_error(const struct dist_encoder *encoder)
 enum dist_err
 dist_encoder_put(struct dist_encoder *encoder, xdrproc_t xdr, const void *value)
 {
-	size_t before = encoder->length;
+	size_t before = dist_encoder_length(encoder);
 	enum dist_err err;
 
 	encoder->no_memory = encoder->too_big = encoder->too_deep = false;
-	encoder->stack_start = STACK_HERE;
+	encoder->stack_limit = stack_limit(STACK_HERE);
 	if (xdr(&encoder->xdr, (void *)value))
 		return DIST_OK;
 
 	err = encoder_error(encoder);
-	encoder->length = before;
+	if (encoder->data) /* else there was no memory for the first byte */
+		window_open(&encoder->xdr, encoder->data + before, 0);
 	return err;
 }
 
 /* --- Decoding -------------------------------------------------------------------- */
 
-/* The next bytes, for the stream's functions, which may have come far down the stack.
- */
-static const uint8_t *
-decoder_bytes(XDR *xdrs, size_t length, const char *here)
+const uint8_t *
+dist_decoder_take_far(struct dist_decoder *decoder, size_t length)
 {
-	struct dist_decoder *decoder = (struct dist_decoder *)xdrs;
+	const uint8_t *bytes = dist_decoder_at(decoder);
 
-	if (stack_is_deep(decoder->stack_start, here)) {
+	if (STACK_HERE < decoder->stack_limit) {
 		decoder->too_deep = true;
 		return NULL;
 	}
-	return dist_decoder_take(decoder, length);
+	if (length > dist_decoder_left(decoder))
+		return NULL;
+	window_open(&decoder->xdr, bytes + length,
+	            dist_decoder_left(decoder) - length);
+	return bytes;
+}
+
+static __attribute__((noinline)) bool_t
+decoder_getlong_far(XDR *xdrs, long *ret_value)
+{
+	const uint8_t *bytes = dist_decoder_take_far((struct dist_decoder *)xdrs, 4);
+
+	if (!bytes)
+		return FALSE;
+	*ret_value = (long)dist_load_be32(bytes);
+	return TRUE;
 }
 
 /* Not sign-extended: so do libtirpc's streams, and IXDR_GET_LONG. */
 static bool_t
-decoder_getlong(XDR *xdrs, long *value)
+decoder_getlong(XDR *xdrs, long *ret_value)
 {
-	const uint8_t *bytes = decoder_bytes(xdrs, 4, STACK_HERE);
+	uint32_t word;
 
-	if (!bytes)
-		return FALSE;
-	*value = (long)dist_load_be32(bytes);
+	if (!dist_xdr_step_get32(xdrs, &word))
+		return decoder_getlong_far(xdrs, ret_value);
+	*ret_value = (long)word;
 	return TRUE;
 }
 
 static bool_t
 decoder_getbytes(XDR *xdrs, char *to, u_int length)
 {
-	const uint8_t *bytes = decoder_bytes(xdrs, length, STACK_HERE);
+	const uint8_t *bytes = dist_decoder_take((struct dist_decoder *)xdrs, length);
 
 	if (!bytes)
 		return FALSE;
@@ -313,9 +361,15 @@ decoder_inline(XDR *xdrs, u_int length)
 {
 	struct dist_decoder *decoder = (struct dist_decoder *)xdrs;
 
-	if (!aligned(decoder->at))
+	if (!aligned(dist_decoder_at(decoder)))
 		return NULL;
-	return (int32_t *)(uintptr_t)decoder_bytes(xdrs, length, STACK_HERE);
+	return (int32_t *)(uintptr_t)dist_decoder_take(decoder, length);
+}
+
+static size_t
+decoder_done(const struct dist_decoder *decoder)
+{
+	return (size_t)(dist_decoder_at(decoder) - decoder->start);
 }
 
 static u_int
@@ -323,7 +377,7 @@ decoder_getpostn(XDR *xdrs)
 {
 	struct dist_decoder *decoder = (struct dist_decoder *)xdrs;
 
-	return (u_int)(decoder->at - decoder->start);
+	return (u_int)(decoder->passed + decoder_done(decoder));
 }
 
 static bool_t
@@ -331,13 +385,14 @@ decoder_setpostn(XDR *xdrs, u_int position)
 {
 	struct dist_decoder *decoder = (struct dist_decoder *)xdrs;
 
-	if (position > (size_t)(decoder->end - decoder->start))
+	if (position < decoder->passed ||
+	    position - decoder->passed > (size_t)(decoder->end - decoder->start))
 		return FALSE;
-	decoder->at = decoder->start + position;
+	window_open(xdrs, decoder->start + (position - decoder->passed), 0);
 	return TRUE;
 }
 
-static const struct xdr_ops decoder_ops = {
+const struct xdr_ops dist_xdr_decoder_ops = {
 	.x_getlong = decoder_getlong,
 	.x_putlong = refuse_putlong,
 	.x_getbytes = decoder_getbytes,
@@ -354,14 +409,24 @@ dist_decoder_init(struct dist_decoder *decoder, struct dist_bytes record, size_t
 {
 	const uint8_t *data = record.data ? record.data : (const uint8_t *)"";
 
-	*decoder = (struct dist_decoder){
-		.xdr = { .x_op = XDR_DECODE, .x_ops = &decoder_ops },
-		.start = data,
-		.at = data,
-		.end = data + record.length,
-		.budget = budget,
-		.stack_start = STACK_HERE,
-	};
+	decoder->xdr.x_op = XDR_DECODE;
+	decoder->xdr.x_ops = &dist_xdr_decoder_ops;
+	decoder->xdr.x_public = NULL;
+	decoder->start = data;
+	decoder->end = data + record.length;
+	decoder->passed = 0;
+	decoder->budget = budget;
+	decoder->memory = NULL;
+	decoder->moved = decoder->over_budget = false;
+	decoder->no_memory = decoder->too_deep = false;
+	decoder->stack_limit = stack_limit(STACK_HERE);
+	window_open(&decoder->xdr, data, record.length);
+}
+
+static size_t
+decoder_size(const struct dist_decoder *decoder)
+{
+	return decoder->passed + (size_t)(decoder->end - decoder->start);
 }
 
 static enum dist_err
@@ -374,7 +439,7 @@ decoder_error(const struct dist_decoder *decoder)
 			DIST_EDECODE,
 			"it cannot be decoded: it would take more memory than "
 			"a record of %zu bytes may",
-			(size_t)(decoder->end - decoder->start));
+			decoder_size(decoder));
 	if (decoder->too_deep)
 		return dist_error_set(
 			DIST_EDECODE,
@@ -385,8 +450,8 @@ decoder_error(const struct dist_decoder *decoder)
 		DIST_EDECODE,
 		"it cannot be decoded: its %zu bytes are no such type, which "
 		"shows at byte %zu",
-		(size_t)(decoder->end - decoder->start),
-		(size_t)(decoder->at - decoder->start));
+		decoder_size(decoder),
+		decoder_size(decoder) - dist_decoder_left(decoder));
 }
 
 enum dist_err
@@ -395,12 +460,65 @@ dist_decoder_get(struct dist_decoder *decoder, xdrproc_t xdr, void *value)
 	XDR freeing = { .x_op = XDR_FREE };
 
 	decoder->over_budget = decoder->no_memory = decoder->too_deep = false;
-	decoder->stack_start = STACK_HERE;
+	decoder->stack_limit = stack_limit(STACK_HERE);
 	if (xdr(&decoder->xdr, value))
 		return DIST_OK;
 
 	xdr(&freeing, value);
 	return decoder_error(decoder);
+}
+
+/*
+ * Whether what is next, @length bytes, is most of the memory that the record lies in,
+ * so that little has to be copied out of its way and little is wasted.
+ */
+static bool
+decoder_is_mostly(const struct dist_decoder *decoder, size_t length)
+{
+	uint8_t *memory = *decoder->memory;
+	size_t before = (size_t)(decoder->start - memory);
+	size_t after = dist_decoder_left(decoder) - length;
+
+	return before + after <= length / 8 &&
+	       dist_large_size(memory) - length <= length / 2;
+}
+
+/* What was before and behind the next @length bytes moves to @rest. */
+static void
+decoder_move_rest(struct dist_decoder *decoder, uint8_t *rest, size_t length)
+{
+	const uint8_t *memory = *decoder->memory;
+	size_t before = (size_t)(decoder->start - memory);
+	size_t after = dist_decoder_left(decoder) - length;
+
+	memcpy(rest, memory, before);
+	memcpy(rest + before, dist_decoder_at(decoder) + length, after);
+	decoder->passed += decoder_done(decoder) + length;
+	decoder->start = rest + before;
+	decoder->end = decoder->start + after;
+	window_open(&decoder->xdr, decoder->start, after);
+	*decoder->memory = rest;
+	decoder->moved = true;
+}
+
+void *
+dist_decoder_seize(struct dist_decoder *decoder, size_t length, const uint8_t **ret_at)
+{
+	uint8_t *memory, *rest;
+
+	if (!decoder->memory || decoder->moved || length < DIST_LARGE_MIN ||
+	    length > dist_decoder_left(decoder) || length > decoder->budget ||
+	    !decoder_is_mostly(decoder, length))
+		return NULL;
+	memory = *decoder->memory;
+	rest = malloc((size_t)(decoder->start - memory) + dist_decoder_left(decoder) -
+	              length + 1);
+	if (!rest)
+		return NULL;
+	*ret_at = dist_decoder_at(decoder);
+	decoder_move_rest(decoder, rest, length);
+	decoder->budget -= length;
+	return memory;
 }
 
 void *
@@ -413,7 +531,7 @@ dist_xdr_allocate(XDR *xdrs, size_t size)
 		decoder->over_budget = true;
 		return NULL;
 	}
-	memory = malloc(DIST_MAX(size, 1));
+	memory = dist_large_alloc(size);
 	if (!decoder)
 		return memory;
 	if (memory)
@@ -421,22 +539,4 @@ dist_xdr_allocate(XDR *xdrs, size_t size)
 	else
 		decoder->no_memory = true;
 	return memory;
-}
-
-/* Where memory is freed there is no stream: then not even x_ops is set. */
-
-struct dist_decoder *
-dist_decoder_of(XDR *xdrs)
-{
-	if (xdrs->x_op != XDR_DECODE || xdrs->x_ops != &decoder_ops)
-		return NULL;
-	return (struct dist_decoder *)xdrs;
-}
-
-struct dist_encoder *
-dist_encoder_of(XDR *xdrs)
-{
-	if (xdrs->x_op != XDR_ENCODE || xdrs->x_ops != &encoder_ops)
-		return NULL;
-	return (struct dist_encoder *)xdrs;
 }

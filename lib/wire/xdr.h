@@ -14,21 +14,28 @@
 #include "base/bytes.h"
 
 #include <dist/error.h>
-#include <rpc/rpc.h>
+#include <dist/xdr_inline.h>
 #include <stdbool.h>
 
 /* Stack that decoding or encoding one message may use below its start. */
 #define DIST_XDR_STACK_MAX ((size_t)256 * 1024)
 
+/*
+ * A stream's place is x_private, as <dist/xdr_inline.h> moves it; up to x_base it needs to
+ * ask nobody. That is never further than this, so that whoever recurses asks soon: then
+ * the stack is looked at.
+ */
+#define DIST_XDR_WINDOW ((size_t)256)
+
 struct dist_encoder {
 	XDR xdr; /* first: an XDR * of ours is a struct dist_encoder * */
 	uint8_t *data;
-	size_t length, capacity, max;
+	size_t capacity, max;
 	bool on_heap; /* @data is the encoder's own: freed by fini, unless taken */
 	bool no_memory;
 	bool too_big;
 	bool too_deep;
-	const char *stack_start;
+	const char *stack_limit; /* nothing goes on below it */
 };
 
 /*
@@ -39,11 +46,29 @@ void dist_encoder_init(struct dist_encoder *encoder, void *first, size_t first_s
                        size_t max);
 void dist_encoder_fini(struct dist_encoder *encoder);
 
+/* What was encoded so far, in bytes. */
+static inline size_t
+dist_encoder_length(const struct dist_encoder *encoder)
+{
+	return (size_t)((const uint8_t *)encoder->xdr.x_private - encoder->data);
+}
+
+/* Beyond the window, or what there is: it may grow. */
+uint8_t *dist_encoder_reserve_far(struct dist_encoder *encoder, size_t length);
+
 /*
  * Room for @length bytes at the end, which become part of it; borrowed until the next
- * change. NULL: no memory, too big.
+ * change. NULL: no memory, too big, too deep down the stack.
  */
-uint8_t *dist_encoder_reserve(struct dist_encoder *encoder, size_t length);
+static inline uint8_t *
+dist_encoder_reserve(struct dist_encoder *encoder, size_t length)
+{
+	void *room;
+
+	if (!dist_xdr_step(&encoder->xdr, encoder->xdr.x_ops, length, &room))
+		return dist_encoder_reserve_far(encoder, length);
+	return room;
+}
 
 /*
  * Encode @value by @xdr. DIST_EENCODE: @xdr said no (a string that is NULL, a count over
@@ -55,17 +80,41 @@ enum dist_err dist_encoder_put(struct dist_encoder *encoder, xdrproc_t xdr,
 
 struct dist_decoder {
 	XDR xdr; /* first: an XDR * of ours is a struct dist_decoder * */
-	const uint8_t *start, *at, *end;
+	const uint8_t *start, *end;
+	size_t passed; /* bytes that were before @start and are gone */
 	size_t budget; /* bytes that decoding may still allocate */
+	void **memory; /* the owner's pointer to what the record lies in; NULL: not given */
+	bool moved;    /* ... and it is not there any more */
 	bool over_budget;
 	bool no_memory;
 	bool too_deep;
-	const char *stack_start;
+	const char *stack_limit; /* nothing goes on below it */
 };
 
 /* @record is borrowed while it is decoded. */
 void dist_decoder_init(struct dist_decoder *decoder, struct dist_bytes record,
                        size_t budget);
+
+/*
+ * Let the record's one great run of numbers or bytes take the memory that the record
+ * lies in: malloc()ed memory whose owner has it as *@memory. See dist_decoder_seize().
+ * Where @moved is set afterwards, *@memory is another piece, also the owner's, with what
+ * stood before the decoder's start in the same places.
+ */
+static inline void
+dist_decoder_give(struct dist_decoder *decoder, void **memory)
+{
+	decoder->memory = *memory ? memory : NULL;
+}
+
+/*
+ * The memory that the record lies in, if it was given and the next @length bytes are most
+ * of it: they are passed, still stand at *@ret_at in it, and all else has moved. So an
+ * array of a megabyte is converted in its place, and no second megabyte is touched.
+ * Counts against the budget. Yours to free(). NULL: allocate as ever.
+ */
+void *dist_decoder_seize(struct dist_decoder *decoder, size_t length,
+                         const uint8_t **ret_at);
 
 /*
  * Decode into @value (zeroed before) by @xdr. On failure what was allocated is
@@ -75,21 +124,32 @@ void dist_decoder_init(struct dist_decoder *decoder, struct dist_bytes record,
 enum dist_err dist_decoder_get(struct dist_decoder *decoder, xdrproc_t xdr, void *value)
 	DIST_MUST_CHECK;
 
+static inline const uint8_t *
+dist_decoder_at(const struct dist_decoder *decoder)
+{
+	return decoder->xdr.x_private;
+}
+
 static inline size_t
 dist_decoder_left(const struct dist_decoder *decoder)
 {
-	return (size_t)(decoder->end - decoder->at);
+	return (size_t)(decoder->end - dist_decoder_at(decoder));
 }
 
-/* The next @length bytes, which are read with that; NULL: there are less. */
+/* Beyond the window, if there are so many. */
+const uint8_t *dist_decoder_take_far(struct dist_decoder *decoder, size_t length);
+
+/*
+ * The next @length bytes, which are read with that. NULL: there are less, or it is too
+ * deep down the stack.
+ */
 static inline const uint8_t *
 dist_decoder_take(struct dist_decoder *decoder, size_t length)
 {
-	const uint8_t *bytes = decoder->at;
+	void *bytes;
 
-	if (length > dist_decoder_left(decoder))
-		return NULL;
-	decoder->at = bytes + length;
+	if (!dist_xdr_step(&decoder->xdr, decoder->xdr.x_ops, length, &bytes))
+		return dist_decoder_take_far(decoder, length);
 	return bytes;
 }
 
@@ -106,28 +166,24 @@ dist_decoder_default_budget(size_t record_bytes)
  */
 void *dist_xdr_allocate(XDR *xdrs, size_t size);
 
-/* A word on any stream, ours or not. */
-static inline bool
-dist_xdr_get_word(XDR *xdrs, u_int *ret_word)
+/*
+ * The stream as ours; NULL when it is another's, or of the other direction. Where memory
+ * is freed there is no stream: then not even x_ops is set.
+ */
+static inline struct dist_decoder *
+dist_decoder_of(XDR *xdrs)
 {
-	long word;
-
-	if (!XDR_GETLONG(xdrs, &word))
-		return false;
-	*ret_word = (u_int)word;
-	return true;
+	if (xdrs->x_op != XDR_DECODE || xdrs->x_ops != &dist_xdr_decoder_ops)
+		return NULL;
+	return (struct dist_decoder *)xdrs;
 }
 
-static inline bool
-dist_xdr_put_word(XDR *xdrs, u_int word)
+static inline struct dist_encoder *
+dist_encoder_of(XDR *xdrs)
 {
-	long value = (long)word;
-
-	return XDR_PUTLONG(xdrs, &value);
+	if (xdrs->x_op != XDR_ENCODE || xdrs->x_ops != &dist_xdr_encoder_ops)
+		return NULL;
+	return (struct dist_encoder *)xdrs;
 }
-
-/* The stream as ours; NULL when it is another's, or of the other direction. */
-struct dist_decoder *dist_decoder_of(XDR *xdrs);
-struct dist_encoder *dist_encoder_of(XDR *xdrs);
 
 #endif

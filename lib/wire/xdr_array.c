@@ -10,7 +10,9 @@
 #include "wire/xdr.h"
 
 #include "base/cleanup.h"
+#include "base/large.h"
 #include "wire/xdr_swap.h"
+#include "wire/xdr_word.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -31,38 +33,80 @@ struct array {
 	unsigned width; /* of an element that is a number, in both places; 0: not one */
 };
 
+/* --- Which are numbers ------------------------------------------------------------ */
+
+/* Ours, to which <dist/xdr.h> maps, and libtirpc's. */
+#define ROUTINES(name) (xdrproc_t) dist_xdr_##name, (xdrproc_t)xdr_##name
+
 /* Numbers of one width, whose wire format is their memory with the bytes swapped. */
 static const xdrproc_t words[] = {
-	(xdrproc_t)xdr_int,     (xdrproc_t)xdr_u_int,     (xdrproc_t)xdr_float,
-	(xdrproc_t)xdr_int32_t, (xdrproc_t)xdr_u_int32_t, (xdrproc_t)xdr_uint32_t,
-	(xdrproc_t)xdr_enum,
+	ROUTINES(int),       ROUTINES(u_int),    ROUTINES(float), ROUTINES(int32_t),
+	ROUTINES(u_int32_t), ROUTINES(uint32_t), ROUTINES(enum),
 };
 static const xdrproc_t hypers[] = {
-	(xdrproc_t)xdr_double,       (xdrproc_t)xdr_quad_t,   (xdrproc_t)xdr_u_quad_t,
-	(xdrproc_t)xdr_hyper,        (xdrproc_t)xdr_u_hyper,  (xdrproc_t)xdr_int64_t,
-	(xdrproc_t)xdr_u_int64_t,    (xdrproc_t)xdr_uint64_t, (xdrproc_t)xdr_longlong_t,
-	(xdrproc_t)xdr_u_longlong_t,
+	ROUTINES(double),       ROUTINES(quad_t),   ROUTINES(u_quad_t),
+	ROUTINES(hyper),        ROUTINES(u_hyper),  ROUTINES(int64_t),
+	ROUTINES(u_int64_t),    ROUTINES(uint64_t), ROUTINES(longlong_t),
+	ROUTINES(u_longlong_t),
 };
 
-static bool
-is_among(xdrproc_t xdr, const xdrproc_t *list, size_t n)
+/*
+ * Where they lie is known from the start of the program on, so a short array of structs
+ * is not compared with each of them. Before that, all elements are converted one by one.
+ */
+#define N_SLOTS 128
+static struct slot {
+	xdrproc_t xdr;
+	unsigned width;
+} slots[N_SLOTS];
+
+static inline unsigned
+slot_of(xdrproc_t xdr)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (list[i] == xdr)
-			return true;
+	return (unsigned)((uint64_t)(uintptr_t)xdr * 0x9e3779b97f4a7c15u >> 57);
+}
+
+static void
+slot_fill(xdrproc_t xdr, unsigned width)
+{
+	unsigned i = slot_of(xdr);
+
+	while (slots[i].xdr)
+		i = (i + 1) % N_SLOTS;
+	slots[i] = (struct slot){ xdr, width };
+}
+
+static __attribute__((constructor)) void
+slots_fill(void)
+{
+	for (size_t i = 0; i < DIST_ARRAY_SIZE(words); i++)
+		slot_fill(words[i], 4);
+	for (size_t i = 0; i < DIST_ARRAY_SIZE(hypers); i++)
+		slot_fill(hypers[i], 8);
+}
+
+/* The width of the number that @xdr is for; 0: it is for something else. */
+static inline unsigned
+number_width(xdrproc_t xdr)
+{
+	unsigned i = slot_of(xdr);
+
+	while (slots[i].xdr != xdr) {
+		if (!slots[i].xdr)
+			return 0;
+		i = (i + 1) % N_SLOTS;
 	}
-	return false;
+	return slots[i].width;
 }
 
 static inline struct array
 array_of(u_int size, xdrproc_t xdr)
 {
 	struct array array = { .size = size, .xdr = xdr };
+	unsigned width = xdr ? number_width(xdr) : 0;
 
-	if (size == 4 && is_among(xdr, words, DIST_ARRAY_SIZE(words)))
-		array.width = 4;
-	else if (size == 8 && is_among(xdr, hypers, DIST_ARRAY_SIZE(hypers)))
-		array.width = 8;
+	if (width == size)
+		array.width = width;
 	return array;
 }
 
@@ -71,8 +115,11 @@ array_of(u_int size, xdrproc_t xdr)
 static bool
 each_element(XDR *xdrs, const struct array *array, char *elements, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!array->xdr(xdrs, elements + i * array->size))
+	xdrproc_t xdr = array->xdr;
+	size_t size = array->size;
+
+	for (; n > 0; n--, elements += size) {
+		if (!xdr(xdrs, elements))
 			return false;
 	}
 	return true;
@@ -177,7 +224,22 @@ array_encode(XDR *xdrs, const struct array *array, char *elements, u_int n)
 		return false;
 	if (encoder)
 		return array_encode_run(encoder, array, elements, n);
-	return dist_xdr_put_word(xdrs, n) && elements_convert(xdrs, array, elements, n);
+	return dist_word_put32(xdrs, n) && elements_convert(xdrs, array, elements, n);
+}
+
+/* Numbers, into the memory that their record lies in. */
+static bool
+array_decode_in_place(struct dist_decoder *decoder, const struct array *array,
+                      char **elements, u_int n)
+{
+	const uint8_t *from;
+	void *memory = dist_decoder_seize(decoder, (size_t)n * array->width, &from);
+
+	if (!memory)
+		return false;
+	run_swap(array->width, memory, from, n);
+	*elements = memory;
+	return true;
 }
 
 static bool
@@ -188,6 +250,8 @@ array_decode_ours(struct dist_decoder *decoder, const struct array *array,
 
 	if ((uint64_t)n * wire > dist_decoder_left(decoder))
 		return false;
+	if (array->width && array_decode_in_place(decoder, array, elements, n))
+		return true;
 	*elements = dist_xdr_allocate(&decoder->xdr, n * array->size);
 	if (!*elements)
 		return false;
@@ -201,12 +265,13 @@ static bool
 array_grow(const struct array *array, char **elements, u_int *n_elements,
            size_t n_wanted)
 {
-	char *grown = realloc(*elements, n_wanted * array->size);
+	size_t used = *n_elements * array->size, size = n_wanted * array->size;
+	char *grown = *elements ? dist_large_grow(*elements, used, size)
+	                        : dist_large_alloc(size);
 
 	if (!grown)
 		return false;
-	memset(grown + *n_elements * array->size, 0,
-	       (n_wanted - *n_elements) * array->size);
+	memset(grown + used, 0, size - used);
 	*elements = grown;
 	*n_elements = (u_int)n_wanted;
 	return true;
@@ -239,7 +304,7 @@ array_decode(XDR *xdrs, const struct array *array, char **elements, u_int *n_ele
 	struct dist_decoder *decoder = dist_decoder_of(xdrs);
 	u_int n;
 
-	if (!dist_xdr_get_word(xdrs, &n) || !is_count_allowed(array, n, max))
+	if (!dist_word_get32(xdrs, &n) || !is_count_allowed(array, n, max))
 		return false;
 	if (n > 0 && !*elements && !decoder)
 		return array_decode_pieces(xdrs, array, elements, n_elements, n);
@@ -264,7 +329,10 @@ array_free(XDR *xdrs, const struct array *array, char **elements, u_int n)
 	if (!*elements)
 		return true;
 	fine = elements_convert(xdrs, array, *elements, n);
-	free(*elements);
+	if ((size_t)n * array->size < DIST_LARGE_MIN)
+		free(*elements);
+	else
+		dist_large_free(*elements);
 	*elements = NULL;
 	return fine;
 }

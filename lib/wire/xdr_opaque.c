@@ -8,6 +8,9 @@
 #include "wire/xdr.h"
 
 #include "base/cleanup.h"
+#include "base/copy.h"
+#include "base/large.h"
+#include "wire/xdr_word.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -19,6 +22,14 @@ static size_t
 padded(size_t length)
 {
 	return (length + 3) & ~(size_t)3;
+}
+
+/* Whole words, at least one: the last is zeros where the bytes leave it so. */
+static void
+opaque_store(uint8_t *to, const char *bytes, size_t length)
+{
+	dist_store_be32(to + padded(length) - 4, 0);
+	dist_copy(to, bytes, length);
 }
 
 static bool
@@ -37,10 +48,26 @@ opaque_encode(XDR *xdrs, const char *bytes, size_t length)
 		       (padding == 0 || XDR_PUTBYTES(xdrs, "\0\0\0", (u_int)padding));
 
 	room = dist_encoder_reserve(encoder, length + padding);
+	if (room)
+		opaque_store(room, bytes, length);
+	return room != NULL;
+}
+
+/* The length and the bytes, in one piece where that can be: most are short. */
+static bool
+counted_encode(XDR *xdrs, const char *bytes, size_t length)
+{
+	struct dist_encoder *encoder = dist_encoder_of(xdrs);
+	uint8_t *room;
+
+	if (!encoder || length == 0 || !bytes)
+		return dist_word_put32(xdrs, (uint32_t)length) &&
+		       opaque_encode(xdrs, bytes, length);
+	room = dist_encoder_reserve(encoder, 4 + padded(length));
 	if (!room)
 		return false;
-	memset(room + length, 0, padding);
-	memcpy(room, bytes, length);
+	dist_store_be32(room, (uint32_t)length);
+	opaque_store(room + 4, bytes, length);
 	return true;
 }
 
@@ -67,7 +94,7 @@ opaque_decode(XDR *xdrs, char *bytes, size_t length)
 
 	from = dist_decoder_take(decoder, padded(length));
 	if (from)
-		memcpy(bytes, from, length);
+		dist_copy(bytes, from, length);
 	return from != NULL;
 }
 
@@ -80,7 +107,8 @@ opaque_decode_pieces(XDR *xdrs, char **ret_bytes, size_t length, size_t extra)
 	char *grown;
 
 	do {
-		grown = realloc(*ret_bytes, wanted + extra);
+		grown = *ret_bytes ? dist_large_grow(*ret_bytes, done, wanted + extra)
+		                   : dist_large_alloc(wanted + extra);
 		if (!grown)
 			return false;
 		*ret_bytes = grown;
@@ -91,6 +119,21 @@ opaque_decode_pieces(XDR *xdrs, char **ret_bytes, size_t length, size_t extra)
 		wanted = DIST_MIN(length, 2 * wanted);
 	} while (done < length);
 	return padding_skip(xdrs, length);
+}
+
+/* Into the memory that the record lies in; the count before it leaves room for a NUL.
+ */
+static bool
+opaque_decode_in_place(struct dist_decoder *decoder, char **ret_bytes, size_t length)
+{
+	const uint8_t *from;
+	char *memory = dist_decoder_seize(decoder, padded(length), &from);
+
+	if (!memory)
+		return false;
+	memmove(memory, from, length);
+	*ret_bytes = memory;
+	return true;
 }
 
 /* Into new memory of @length bytes and @extra; nothing is left of it on failure. */
@@ -110,6 +153,8 @@ opaque_decode_new(XDR *xdrs, char **ret_bytes, size_t length, size_t extra)
 	}
 	if (padded(length) > dist_decoder_left(decoder))
 		return false;
+	if (opaque_decode_in_place(decoder, ret_bytes, length))
+		return true;
 	bytes = dist_xdr_allocate(xdrs, length + extra);
 	if (!bytes)
 		return false;
@@ -136,7 +181,7 @@ bytes_decode(XDR *xdrs, char **bytes, u_int *n_bytes, u_int max)
 {
 	u_int length;
 
-	if (!dist_xdr_get_word(xdrs, &length) || length > max)
+	if (!dist_word_get32(xdrs, &length) || length > max)
 		return false;
 	*n_bytes = length;
 	if (length == 0)
@@ -151,12 +196,14 @@ dist_xdr_bytes(XDR *xdrs, char **bytes, u_int *n_bytes, u_int max_bytes)
 {
 	switch (xdrs->x_op) {
 	case XDR_ENCODE:
-		return *n_bytes <= max_bytes && dist_xdr_put_word(xdrs, *n_bytes) &&
-		       opaque_encode(xdrs, *bytes, *n_bytes);
+		return *n_bytes <= max_bytes && counted_encode(xdrs, *bytes, *n_bytes);
 	case XDR_DECODE:
 		return bytes_decode(xdrs, bytes, n_bytes, max_bytes);
 	case XDR_FREE:
-		free(*bytes);
+		if (*n_bytes < DIST_LARGE_MIN)
+			free(*bytes);
+		else
+			dist_large_free(*bytes);
 		*bytes = NULL;
 		return TRUE;
 	}
@@ -171,8 +218,7 @@ string_encode(XDR *xdrs, const char *string, u_int max)
 	if (!string)
 		return false;
 	length = strlen(string);
-	return length <= max && dist_xdr_put_word(xdrs, (u_int)length) &&
-	       opaque_encode(xdrs, string, length);
+	return length <= max && counted_encode(xdrs, string, length);
 }
 
 static bool
@@ -180,7 +226,7 @@ string_decode(XDR *xdrs, char **string, u_int max)
 {
 	u_int length;
 
-	if (!dist_xdr_get_word(xdrs, &length) || length > max || length == UINT_MAX)
+	if (!dist_word_get32(xdrs, &length) || length > max || length == UINT_MAX)
 		return false;
 	if (*string ? !opaque_decode(xdrs, *string, length)
 	            : !opaque_decode_new(xdrs, string, length, 1))

@@ -4,6 +4,8 @@
 
 #include "wire/xdr.h"
 
+#include "wire/xdr_word.h"
+
 #include <stdlib.h>
 
 static bool
@@ -45,16 +47,37 @@ dist_xdr_reference(XDR *xdrs, char **object, u_int object_size, xdrproc_t xdr_ob
 	return FALSE;
 }
 
+static bool
+pointer_encode(XDR *xdrs, char *object, xdrproc_t xdr)
+{
+	if (!dist_word_put32(xdrs, object != NULL))
+		return false;
+	return !object || xdr(xdrs, object);
+}
+
+static bool
+pointer_decode(XDR *xdrs, char **object, u_int size, xdrproc_t xdr)
+{
+	u_int is_there;
+
+	if (!dist_word_get32(xdrs, &is_there))
+		return false;
+	if (is_there)
+		return reference_decode(xdrs, object, size, xdr);
+	*object = NULL;
+	return true;
+}
+
 bool_t
 dist_xdr_pointer(XDR *xdrs, char **object, u_int object_size, xdrproc_t xdr_object)
 {
-	bool_t is_there = *object != NULL;
-
-	if (!xdr_bool(xdrs, &is_there))
-		return FALSE;
-	if (!is_there) {
-		*object = NULL;
-		return TRUE;
+	switch (xdrs->x_op) {
+	case XDR_ENCODE:
+		return pointer_encode(xdrs, *object, xdr_object);
+	case XDR_DECODE:
+		return pointer_decode(xdrs, object, object_size, xdr_object);
+	case XDR_FREE:
+		return reference_free(xdrs, object, xdr_object);
 	}
-	return dist_xdr_reference(xdrs, object, object_size, xdr_object);
+	return FALSE;
 }

@@ -6,49 +6,11 @@
 
 #include "base/cleanup.h"
 #include "fuzz.h"
+#include "stream.h"
 
 #define RECORD_MAX   ((size_t)50000)
-#define EMPTY_MAX    16
 #define JOINED_SLACK 8
 #define BATCH_MAX    8
-
-/* The stream as a whole, read in the simplest way. */
-struct whole {
-	const uint8_t *at, *end;
-	uint8_t *joined;
-};
-
-/* The next record joined into @whole->joined; an error, or not there yet. */
-static enum dist_err
-whole_next(struct whole *whole, size_t *ret_length, bool *ret_have)
-{
-	const uint8_t *at = whole->at;
-	size_t length = 0, fragment;
-	unsigned n_empty = 0;
-	uint32_t mark;
-
-	*ret_have = false;
-	do {
-		if (whole->end - at < 4)
-			return DIST_OK;
-		mark = dist_load_be32(at);
-		fragment = mark & 0x7fffffff;
-		at += 4;
-		if (fragment > RECORD_MAX - length)
-			return DIST_ETOOBIG;
-		if (mark == 0 && ++n_empty > EMPTY_MAX)
-			return DIST_EPROTO;
-		if ((size_t)(whole->end - at) < fragment)
-			return DIST_OK;
-		memcpy(whole->joined + length, at, fragment);
-		length += fragment;
-		at += fragment;
-	} while (!(mark & DIST_RECORD_LAST));
-	whole->at = at;
-	*ret_length = length;
-	*ret_have = true;
-	return DIST_OK;
-}
 
 /* Pseudo-random, from the input alone. */
 static uint32_t
@@ -59,14 +21,14 @@ roll(uint32_t *seed)
 }
 
 static void
-compare(struct whole *whole, struct dist_bytes record,
+compare(struct stream *whole, struct dist_bytes record,
         struct dist_record_reader *reader, bool take)
 {
 	size_t length = 0;
 	bool have = false;
 	void *memory = NULL;
 
-	FUZZ_CHECK(whole_next(whole, &length, &have) == DIST_OK && have);
+	FUZZ_CHECK(stream_next(whole, &length, &have) == DIST_OK && have);
 	FUZZ_CHECK(record.length == length);
 	if (take)
 		FUZZ_CHECK(dist_record_reader_take(reader, record, &memory, &record) ==
@@ -80,7 +42,7 @@ compare(struct whole *whole, struct dist_bytes record,
  * before the others are read. False after an error, which the whole stream has too.
  */
 static bool
-drain(struct dist_record_reader *reader, struct whole *whole, uint32_t *seed)
+drain(struct dist_record_reader *reader, struct stream *whole, uint32_t *seed)
 {
 	struct dist_bytes batch[BATCH_MAX];
 	enum dist_err err = DIST_OK;
@@ -99,7 +61,7 @@ drain(struct dist_record_reader *reader, struct whole *whole, uint32_t *seed)
 			compare(whole, batch[i], reader, roll(seed) % 4 == 0);
 	}
 	if (err)
-		FUZZ_CHECK(whole_next(whole, &length, &have) == err);
+		FUZZ_CHECK(stream_next(whole, &length, &have) == err);
 	return !err;
 }
 
@@ -124,7 +86,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
-	struct whole whole = { data, data + size, malloc(RECORD_MAX + JOINED_SLACK) };
+	struct stream whole = { data, data + size, RECORD_MAX,
+		                malloc(RECORD_MAX + JOINED_SLACK) };
 	uint32_t seed = (uint32_t)size;
 	uint8_t lent[4096];
 	size_t length = 0;
@@ -135,8 +98,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		seed = seed * 256 + data[size - 1];
 	dist_record_reader_init(&reader, RECORD_MAX);
 	while (size > 0) {
-		if (roll(&seed) % 2)
+		switch (roll(&seed) % 4) {
+		case 0:
 			dist_record_reader_lend(&reader, lent, sizeof(lent));
+			break;
+		case 1:
+			dist_record_reader_carry(&reader, lent, sizeof(lent));
+			break;
+		case 2:
+			(void)dist_record_reader_carry_to_reserve(&reader);
+			break;
+		default:
+			break;
+		}
 		length = receive(&reader, data, size, &seed);
 		data += length;
 		size -= length;
@@ -148,7 +122,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (roll(&seed) % 2)
 			FUZZ_CHECK(dist_record_reader_settle(&reader) == DIST_OK);
 	}
-	FUZZ_CHECK(whole_next(&whole, &length, &have) == DIST_OK && !have);
+	FUZZ_CHECK(stream_next(&whole, &length, &have) == DIST_OK && !have);
 	FUZZ_CHECK(dist_record_reader_partial(&reader) == (whole.at < whole.end));
 	free(whole.joined);
 	return 0;

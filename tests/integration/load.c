@@ -1,8 +1,7 @@
 /*
  * load: calls ARITH_SUM from several threads without a pause, and tells what it sees.
  *
- *	load --masters LIST [--servers LIST] [--threads N] [--in-flight N]
- *[--idempotent]
+ *	load --masters LIST [--servers LIST] [--threads N] [--in-flight N] [--idempotent]
  *	     [--max-tries N] [--timeout-ms N] [--wait-for-nodes-ms N] [--affinity N]
  *
  * The test that started it reads stdout and waits for lines:
@@ -10,11 +9,12 @@
  *	calling             the first view is there, the threads call
  *	view a,b            the live nodes in its view, whenever they change
  *	failed TEXT         a call failed, and how
- *	report {...}        the answer to "report" on stdin, and the last word after
- *"stop"
+ *	report {...}        the answer to "report" and to "forget" on stdin, and the last
+ *	                    word after "stop"
  *
- * Sums are checked. Each thread keeps --in-flight calls going; with 1, the default,
- *they are plain synchronous calls.
+ * The longest gap between two answers is that since the last "forget". Sums are checked.
+ * Each thread keeps --in-flight calls going; with 1, the default, they are plain
+ * synchronous calls.
  */
 #include "arith.h"
 
@@ -272,11 +272,22 @@ report(struct load *load)
 	pthread_mutex_unlock(&load->lock);
 }
 
+static void
+forget_gaps(struct load *load)
+{
+	pthread_mutex_lock(&load->lock);
+	load->max_gap_ns = 0;
+	load->last_answer_ns = now_ns();
+	pthread_mutex_unlock(&load->lock);
+}
+
 /* False: told to stop, or nobody is there any more. */
 static bool
 obey(struct load *load, const char *word)
 {
-	if (strcmp(word, "report\n") == 0) {
+	if (strcmp(word, "forget\n") == 0)
+		forget_gaps(load);
+	if (strcmp(word, "report\n") == 0 || strcmp(word, "forget\n") == 0) {
 		report(load);
 		return true;
 	}

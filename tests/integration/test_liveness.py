@@ -1,4 +1,8 @@
-"""Who is alive, seen by real processes: deaths, silences, returns and arrivals."""
+"""Who is alive, seen by real processes: deaths, silences, returns and arrivals.
+
+Limits in time hold beyond what the machine keeps any program waiting meanwhile, since it
+may have others to run. A bystander tells that.
+"""
 
 import signal
 import time
@@ -11,12 +15,8 @@ from harness import eventually, within
 HEARTBEAT_MS = 200
 HEARTBEAT = ("--heartbeat-ms", str(HEARTBEAT_MS))
 LEASE = 3 * HEARTBEAT_MS / 1000
-
-
-def seen_by_master(cluster, masters, names):
-    """When the registry first held exactly these live nodes."""
-    cluster.wait_nodes(masters, exactly=set(names))
-    return time.monotonic()
+# To a master, where nobody's silence is looked at: one on a busy machine means nothing.
+PATIENT = ("--min-lease-ms", "20000")
 
 
 @pytest.mark.parametrize("sight", ["master", "cluster"])
@@ -26,18 +26,18 @@ def test_a_killed_node_is_noticed_within_100_ms(cluster, sight):
     left = {node.node_name for node in nodes[1:]}
     load = cluster.load(master.address, "--idempotent")
     load.wait_view({node.node_name for node in nodes})
+    machine = cluster.bystander()
     since = load.mark()
 
-    killed = time.monotonic()
+    killed = machine.begin()
     nodes[0].kill()
     if sight == "master":
-        noticed = seen_by_master(cluster, master.address, left)
-        # Each look starts distctl, so the last one may have begun before the event.
-        limit = 0.15
+        gone = rf'node-gone name="{nodes[0].node_name}"'
+        noticed = master.wait_line(gone)[0].when
+        assert cluster.live(master.address) == left
     else:
         noticed = load.wait_view(left, since=since)
-        limit = 0.1
-    assert noticed - killed < within(limit)
+    assert noticed - killed < within(0.1) + machine.stall()
 
 
 def test_a_killed_node_loses_no_idempotent_call(cluster):
@@ -73,12 +73,13 @@ def test_a_stopped_node_is_out_within_its_lease_and_welcome_again(cluster):
     both = {quick.node_name, stopped.node_name}
     load = cluster.load(master.address, "--idempotent", "--timeout-ms", "20000")
     load.wait_view(both)
+    machine = cluster.bystander()
     since = load.mark()
 
-    began = time.monotonic()
+    began = machine.begin()
     stopped.pause()
     gone = load.wait_view({quick.node_name}, since=since)
-    assert gone - began < within(LEASE + 0.2)
+    assert gone - began < within(LEASE + 0.2) + machine.stall()
     assert cluster.live(master.address) == {quick.node_name}
 
     since = load.mark()
@@ -110,25 +111,29 @@ def test_a_master_that_stood_still_ends_nobodys_lease(cluster):
 
 
 def test_a_master_killed_and_started_again_has_all_nodes_within_two_heartbeats(cluster):
-    master = cluster.master()
+    master = cluster.master(*PATIENT)
     nodes = [cluster.node(master.address, *HEARTBEAT) for _ in range(3)]
     names = {node.node_name for node in nodes}
     load = cluster.load(master.address)
     load.wait_answers(names)
+    machine = cluster.bystander()
 
+    machine.begin()
+    load.forget()
     master.kill()
     load.wait_answers(names)
-    again = cluster.master(listen=master.address)
-    began = time.monotonic()
-    cluster.wait_nodes(again.address, exactly=names)
-    # Each look starts distctl; it is given the time of one more.
-    assert time.monotonic() - began < within(2 * HEARTBEAT_MS / 1000 + 0.1)
+    again = cluster.master(*PATIENT, listen=master.address)
+    began = again.find_line("master-listening")[0].when
+    there = max(again.wait_line(rf'node-registered name="{name}"')[0].when for name in names)
+    assert there - began < within(2 * HEARTBEAT_MS / 1000 + 0.1) + machine.stall()
+    assert cluster.live(again.address) == names
 
     load.wait_answers(names)
+    stall = machine.stall()
     report = load.end()
     assert report["failed"] == 0
     assert report["wrong"] == 0
-    assert report["max_gap_ms"] < within(200)
+    assert report["max_gap_ms"] < within(200) + 1000 * stall
 
 
 @pytest.mark.parametrize("in_flight", [1, 32])
@@ -165,11 +170,13 @@ def test_a_new_node_is_used_by_a_running_program_within_200_ms(cluster):
     cluster.node(master.address)
     load = cluster.load(master.address)
     load.wait_view({"n1"})
+    machine = cluster.bystander()
+    machine.begin()
     new = cluster.node(master.address, name="new", wait=False)
     listening, _ = new.wait_line(r"node-listening")
     load.wait_view({"n1", "new"})
     eventually(lambda: load.report()["nodes"].get("new"), what="an answer of the new node")
-    assert time.monotonic() - listening.when < within(0.2)
+    assert time.monotonic() - listening.when < within(0.2) + machine.stall()
     assert load.end()["failed"] == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness import BUILD, Cluster, command, eventually, within
 
 DAEMONS = ["distmaster", "distnode"]
-PROGRAMS = [*DAEMONS, "distctl"]
+PROGRAMS = [*DAEMONS, "distctl", "distbench"]
 
 LOG_LINE = re.compile(
     r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|notice|info|debug) "
@@ -41,7 +41,8 @@ def test_help_goes_to_stdout_and_names_every_option(name):
     wanted = {"distmaster": ["--listen", "--no-rpcbind", "--log-level"],
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
-              "distctl": ["--masters", "nodes", "services", "ping", "drain", "--json"]}
+              "distctl": ["--masters", "nodes", "services", "ping", "stats", "drain", "--json"],
+              "distbench": ["--masters", "--servers", "--call", "--rate", "--json"]}
     for word in [*wanted[name], "--help", "--version"]:
         assert word in done.stdout
 
@@ -79,6 +80,20 @@ def test_wrong_usage_exits_2_with_one_line_and_where_to_look(arguments):
     assert 1 <= len(lines) <= 2, done.stderr
     assert name in lines[0]
     assert re.search(rf"Try '.*{name} --help'", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("arguments, option", [
+    (["distmaster", "--probe", "1000"], "--probe-ms"),
+    (["distnode", "--heartbeat=5"], "--heartbeat-ms"),
+    (["distctl", "--timeout", "5", "nodes"], "--timeout-ms"),
+    (["distctl", "drain", "a", "--wait=5"], "--wait-ms"),
+    (["distbench", "--spin", "50"], "--spin-us"),
+], ids=str)
+def test_an_option_without_its_unit_is_refused(arguments, option):
+    """Abbreviated by its unit, a number of seconds would count as milliseconds."""
+    done = command(Cluster.program(arguments[0]), *arguments[1:])
+    assert done.returncode == 2
+    assert f"has no unit; write {option}\n" in done.stderr
 
 
 @pytest.mark.parametrize("name", DAEMONS)
@@ -225,6 +240,31 @@ def test_ping_reaches_each_node(cluster):
     done = cluster.ctl(master.address, "ping")
     assert done.returncode == 0
     assert "first" in done.stdout and "second" in done.stdout
+
+
+def test_stats_tell_what_each_node_was_asked(cluster):
+    master = cluster.master()
+    cluster.node(master.address, name="first")
+    cluster.node(master.address, name="second")
+    done = cluster.ctl(master.address, "stats")
+    assert done.returncode == 0
+    assert "first" in done.stdout and "second" in done.stdout
+    # Its master has called it back.
+    assert "DIST_NODE_PING" in done.stdout
+
+    done = cluster.ctl(master.address, "stats", "second", "--json")
+    assert done.returncode == 0
+    [node] = json.loads(done.stdout)["nodes"]
+    assert node["name"] == "second"
+    assert node["counters"]["connections"] >= 1
+    [ping] = [procedure for procedure in node["procedures"]
+              if procedure["procedure_name"] == "DIST_NODE_PING"]
+    assert ping["program_name"] == "DIST_NODE"
+    assert ping["counters"]["calls"] == ping["counters"]["ok"] >= 1
+    assert ping["times"]["service_time"]["count"] == ping["counters"]["calls"]
+    assert ping["times"]["service_time"]["p50_ns"] > 0
+
+    assert cluster.ctl(master.address, "stats", "third").returncode == 1
 
 
 def test_ping_of_a_node_that_is_silent_fails(cluster):

@@ -113,9 +113,10 @@ def test_the_contract_program_runs(installed, stubs, namespace, cluster_inside, 
 
 def test_everything_is_installed(installed):
     expected = [*(f"bin/{name}" for name in
-                  ("distgen", "distmaster", "distnode", "distctl")),
+                  ("distgen", "distmaster", "distnode", "distctl", "distbench")),
                 *(f"include/dist/{name}" for name in HEADERS),
-                *(f"share/man/man1/{name}.1" for name in ("distgen", "distctl")),
+                *(f"share/man/man1/{name}.1"
+                  for name in ("distgen", "distctl", "distbench")),
                 *(f"share/man/man8/{name}.8" for name in ("distmaster", "distnode"))]
     missing = [name for name in expected if not (installed.prefix / name).exists()]
     for name in ("libdist.so", "libdist.so.0", "libdist.a", "pkgconfig/dist.pc",
@@ -125,7 +126,8 @@ def test_everything_is_installed(installed):
     assert not missing
 
 
-@pytest.mark.parametrize("program", ["distgen", "distmaster", "distnode", "distctl"])
+@pytest.mark.parametrize("program", ["distgen", "distmaster", "distnode", "distctl",
+                                     "distbench"])
 def test_programs_run_from_any_prefix(installed, program):
     output = installed.run(installed.bin / program, "--version", cwd="/")
     version = installed.run("pkg-config", "--modversion", "dist").strip()

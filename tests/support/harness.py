@@ -232,7 +232,7 @@ class Cluster:
     @staticmethod
     def program(name):
         folder = {"distmaster": "master", "distnode": "node", "distctl": "tools",
-                  "load": "tests/integration", "stock-client": "tests/interop",
+                  "distbench": "bench", "load": "tests/integration", "stock-client": "tests/interop",
                   "stock-server": "tests/interop"}[name]
         return BUILD / folder / name
 
@@ -302,6 +302,15 @@ class Cluster:
             process.wait_line(r"^calling ")
         return process
 
+    def bystander(self):
+        """What tells how long this machine keeps a program waiting; see Bystander."""
+        node = self.node(None)
+        process = self.load(None, "--servers", f"127.0.0.1:{node.port}", threads=1)
+        process.__class__ = Bystander
+        process.sleeper = Sleeper()
+        process.wait_answers({process.only_node()})
+        return process
+
     # --- What the operator sees ---
 
     def ctl(self, masters, *arguments, seconds=20):
@@ -345,6 +354,12 @@ class Load(Process):
         self.write("report\n")
         return json.loads(self.wait_line(r"^report (.*)$", since=since)[1][1])
 
+    def forget(self):
+        """Gaps are counted from now on."""
+        since = self.mark()
+        self.write("forget\n")
+        self.wait_line(r"^report ", since=since)
+
     def wait_view(self, exactly, seconds=10, since=0):
         """When its own view of the nodes first was this one."""
         names = ",".join(sorted(exactly))
@@ -366,3 +381,54 @@ class Load(Process):
         report = json.loads(self.wait_line(r"^report (.*)$", 30, since)[1][1])
         assert self.wait() == 0, self.text()
         return report
+
+
+class Sleeper(threading.Thread):
+    """Sleeps for a moment again and again, and adds up by how much it woke too late: so
+    long the test itself had no CPU, to do something or to hear of it."""
+
+    TICK = 0.005
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = False
+        self.so_far = 0.0, time.monotonic() + self.TICK
+        self.start()
+
+    def run(self):
+        while not self.over:
+            time.sleep(self.TICK)
+            self.so_far = self.late(), time.monotonic() + self.TICK
+
+    def late(self):
+        """In seconds, since it was started; the sleep that goes on now is counted too."""
+        late, due = self.so_far
+        return late + max(0.0, time.monotonic() - due)
+
+
+class Bystander(Load):
+    """A program that calls a node of its own, which no master knows, without a pause.
+
+    Nothing that a test does to masters and other nodes concerns the two. What keeps their
+    answers back is the machine, which has others to run, or stands still; and that keeps
+    back what the test looks at, too. So a limit in time is one beyond that, and beyond
+    what keeps the test itself waiting.
+    """
+
+    def only_node(self):
+        return eventually(lambda: list(self.report()["nodes"]), what="a first answer")[0]
+
+    def begin(self):
+        """The time; stalls count from now on."""
+        self.forget()
+        self.late_before = self.sleeper.late()
+        return time.monotonic()
+
+    def stall(self):
+        """What the machine may have kept anybody waiting since begin(), in seconds."""
+        late = self.sleeper.late() - self.late_before
+        return late + self.report()["max_gap_ms"] / 1000
+
+    def finish(self):
+        self.sleeper.over = True
+        super().finish()

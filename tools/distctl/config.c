@@ -15,6 +15,8 @@ static const char help[] =
 	"  services          the programs and versions served, and by how many nodes\n"
 	"  ping [NODE]...    ask these nodes, or else all nodes and the masters, for a sign\n"
 	"                    of life\n"
+	"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
+	"                    and how long calls waited and ran\n"
 	"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
 	"                    until they are no longer listed\n"
 	"\n"
@@ -24,7 +26,7 @@ static const char help[] =
 	"                    host is asked, then port 3000 is tried. The nodes of all the\n"
 	"                    masters that answer are shown\n"
 	"  --all             nodes, services: those that left or died lately, too\n"
-	"  --json            nodes, services, ping: print JSON\n"
+	"  --json            nodes, services, ping, stats: print JSON\n"
 	"  --timeout-ms N    how long to wait for an answer; 5000\n"
 	"  --wait-ms N       drain: how long to wait for the nodes to leave; 60000\n"
 	"  --help            print this and exit\n"
@@ -57,10 +59,11 @@ static const struct command commands[] = {
 	{ .name = "nodes", .run = nodes_run },
 	{ .name = "services", .run = services_run },
 	{ .name = "ping", .max_names = SIZE_MAX, .run = ping_run },
+	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
 	{ .name = "drain", .min_names = 1, .max_names = SIZE_MAX, .run = drain_run },
 };
 
-static const char command_names[] = "nodes, services, ping or drain";
+static const char command_names[] = "nodes, services, ping, stats or drain";
 
 static const struct command *
 find_command(const char *name)
@@ -130,7 +133,7 @@ config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 	int option;
 
 	*ret_status = PROGRAM_WRONG_USAGE;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = program_next_option(argc, argv, options)) != -1) {
 		if (option == OPTION_HELP) {
 			*ret_status = program_print(help);
 			return false;

@@ -29,6 +29,7 @@ struct command {
 int nodes_run(const struct config *config);
 int services_run(const struct config *config);
 int ping_run(const struct config *config);
+int stats_run(const struct config *config);
 int drain_run(const struct config *config);
 
 /*

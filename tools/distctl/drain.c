@@ -121,8 +121,8 @@ wait_left(const struct masters *masters, const struct view *view,
 
 /* Every name must be known before any node is ordered to leave. */
 static int
-drain(const struct masters *masters, const struct view *view,
-      const struct config *config)
+drain(const struct config *config, const struct masters *masters,
+      const struct view *view)
 {
 	int64_t deadline_ms = now_ms() + config->wait_ms;
 	int status = PROGRAM_DONE;
@@ -142,17 +142,5 @@ drain(const struct masters *masters, const struct view *view,
 int
 drain_run(const struct config *config)
 {
-	struct masters masters;
-	struct view view;
-	int status;
-
-	status = masters_open(&masters, config);
-	if (status)
-		return status;
-	status = view_get(&view, &masters, false);
-	if (!status)
-		status = drain(&masters, &view, config);
-	view_fini(&view);
-	masters_close(&masters);
-	return status;
+	return view_use(config, false, drain);
 }

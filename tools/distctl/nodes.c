@@ -179,20 +179,16 @@ print_json(const struct view *view)
 	return json_print("nodes", array);
 }
 
+static int
+print_nodes(const struct config *config, const struct masters *masters,
+            const struct view *view)
+{
+	(void)masters;
+	return config->json ? print_json(view) : print_table(view);
+}
+
 int
 nodes_run(const struct config *config)
 {
-	struct masters masters;
-	struct view view;
-	int status;
-
-	status = masters_open(&masters, config);
-	if (status)
-		return status;
-	status = view_get(&view, &masters, config->all);
-	if (!status)
-		status = config->json ? print_json(&view) : print_table(&view);
-	view_fini(&view);
-	masters_close(&masters);
-	return status;
+	return view_use(config, config->all, print_nodes);
 }

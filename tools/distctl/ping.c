@@ -199,17 +199,5 @@ ping_and_print(const struct config *config, const struct masters *masters,
 int
 ping_run(const struct config *config)
 {
-	struct masters masters;
-	struct view view;
-	int status;
-
-	status = masters_open(&masters, config);
-	if (status)
-		return status;
-	status = view_get(&view, &masters, false);
-	if (!status)
-		status = ping_and_print(config, &masters, &view);
-	view_fini(&view);
-	masters_close(&masters);
-	return status;
+	return view_use(config, false, ping_and_print);
 }

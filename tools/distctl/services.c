@@ -134,11 +134,13 @@ print_json(const struct offers *offers)
 }
 
 static int
-print_offers(const struct config *config, const struct view *view)
+print_offers(const struct config *config, const struct masters *masters,
+             const struct view *view)
 {
 	struct offers offers = { .list = NULL };
 	int status;
 
+	(void)masters;
 	offers.list = calloc(count_services(view) + 1, sizeof(*offers.list));
 	if (!offers.list)
 		return program_fail("out of memory");
@@ -153,17 +155,5 @@ print_offers(const struct config *config, const struct view *view)
 int
 services_run(const struct config *config)
 {
-	struct masters masters;
-	struct view view;
-	int status;
-
-	status = masters_open(&masters, config);
-	if (status)
-		return status;
-	status = view_get(&view, &masters, config->all);
-	if (!status)
-		status = print_offers(config, &view);
-	view_fini(&view);
-	masters_close(&masters);
-	return status;
+	return view_use(config, config->all, print_offers);
 }

@@ -181,3 +181,21 @@ view_find(const struct view *view, const char *name)
 		             name);
 	return found;
 }
+
+int
+view_use(const struct config *config, bool all, view_use_fn *use)
+{
+	struct masters masters;
+	struct view view;
+	int status;
+
+	status = masters_open(&masters, config);
+	if (status)
+		return status;
+	status = view_get(&view, &masters, all);
+	if (!status)
+		status = use(config, &masters, &view);
+	view_fini(&view);
+	masters_close(&masters);
+	return status;
+}

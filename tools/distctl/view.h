@@ -25,6 +25,14 @@ int view_get(struct view *view, const struct masters *masters, bool all);
 void view_fini(struct view *view);
 
 /*
+ * What most commands are: ask the masters of @config, and @use what they know. The exit
+ * status of what failed, or of @use.
+ */
+typedef int view_use_fn(const struct config *config, const struct masters *masters,
+                        const struct view *view);
+int view_use(const struct config *config, bool all, view_use_fn *use);
+
+/*
  * The node with this name or "HOST:PORT". NULL, with a sentence on stderr: there is
  * none, or several have the name.
  */

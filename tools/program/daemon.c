@@ -49,6 +49,8 @@ daemon_begin(enum dist_log_level level)
 
 	dist_log_set_sink(dist_log_to_stderr, NULL, level);
 	signal(SIGPIPE, SIG_IGN);
+	/* A log that may not grow (RLIMIT_FSIZE) ends no more than one that nobody reads. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* A shell starts background jobs with SIGINT ignored. */
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);

@@ -9,8 +9,8 @@
 
 /*
  * Before any thread starts. SIGTERM and SIGINT are held back for daemon_wait_signal();
- * SIGPIPE is ignored, since whoever reads the log may go first; the soft limit of
- * descriptors is raised to the hard one.
+ * SIGPIPE is ignored, since whoever reads the log may go first, and so is SIGXFSZ, for a
+ * log file that is full; the soft limit of descriptors is raised to the hard one.
  */
 void daemon_begin(enum dist_log_level level);
 

@@ -43,11 +43,30 @@ struct dist_cluster_options {
 	size_t max_record_bytes;
 	/* Bytes that may wait unsent for one node before another is picked; 64 MiB. */
 	size_t max_unsent_bytes;
-	/* Calls that may be in flight in this cluster at once; no bound. */
+	/*
+	 * Calls, synchronous ones too, that may be in flight in this cluster at once; no
+	 * bound. One beyond fails with DIST_EBUSY, unless wait_for_room is set.
+	 */
 	size_t max_in_flight;
 	/* How long a waiting caller polls before it sleeps, in microseconds; 0: never. */
 	unsigned spin_us;
+	/*
+	 * How many idempotent calls that were lost with their node may go to another one,
+	 * in percent of the calls started in the last ten seconds or so, and 10 a second
+	 * besides, of which up to 1000 are saved; 10. Beyond that they fail, so that
+	 * retries never make an outage of a trouble. DIST_RETRY_ALL: no bound. Calls that
+	 * certainly did not run are not under it.
+	 */
+	unsigned retry_budget_percent;
+	/*
+	 * Beyond max_in_flight a call, of dist_go() too, waits until another one has ended,
+	 * and fails with DIST_EDEADLINE when its deadline comes first. Its thread sends and
+	 * reads meanwhile, so it may be the only one there is.
+	 */
+	bool wait_for_room;
 };
+
+#define DIST_RETRY_ALL (~0u)
 
 DIST_PUBLIC enum dist_err dist_cluster_open_sized(struct dist_cluster **ret_cluster,
                                                   const char *masters,
@@ -129,12 +148,19 @@ struct dist_node_info {
 	unsigned capacity;     /* its workers; 1 for a fixed server */
 	bool draining;         /* it takes no new calls */
 	unsigned in_flight;    /* calls of this cluster there when it was asked */
+	bool set_aside;        /* it fails much more than the others: see below */
 };
 
 /*
  * Call @fn for each node in the view, live and draining, in order of name; an error that
  * it returns ends the round and is returned. @info is borrowed for the call. @fn may use
  * the cluster. DIST_ENOMEM.
+ *
+ * A node where within ten seconds at least five calls, and 20 % of all, were lost or had
+ * their deadline pass, four times the share of the better half of the nodes, is set aside:
+ * it gets calls only when no other node will do, never more than half of the nodes that
+ * serve. After a second one call goes there; when that fails, after two, and so on, up to
+ * a minute.
  */
 typedef enum dist_err dist_node_info_fn(const struct dist_node_info *info, void *arg);
 DIST_PUBLIC enum dist_err dist_cluster_each_node(struct dist_cluster *cluster,
@@ -158,17 +184,28 @@ struct dist_call_options {
 	 * deadline the liveness of its node bounds a call.
 	 */
 	int64_t timeout_ms;
-	/* Running twice does no harm: a call whose node was lost goes to another one. */
+	/*
+	 * Running twice does no harm: a call whose node was lost goes to another one, as
+	 * long as the cluster's retry_budget_percent allows it.
+	 */
 	bool idempotent;
 	/*
-	 * Nodes that may be lost under one idempotent call before it fails; 3. Nodes that
-	 * did not run it, busy ones, say, do not count.
+	 * Nodes that may be lost under one idempotent call before it fails; 3. It goes to
+	 * none of them again, and the error names them. Nodes that did not run it, busy
+	 * ones, say, do not count.
 	 */
 	unsigned max_tries;
-	/* Calls with equal affinity go to the same node while it lives; none. */
+	/* Calls with equal affinity go to the same node while it serves well; none. */
 	uint64_t affinity;
 	/* How long a call waits for a first node to appear; 0: fails at once. */
 	int64_t wait_for_nodes_ms;
+	/*
+	 * Without an answer for so long, some 4 ms more or less, a call that is idempotent
+	 * goes to another node too; the first answer counts, and the other node is told
+	 * that it is not needed. It does so once, which may be to one node beyond
+	 * max_tries, and is under the cluster's retry_budget_percent. 0: never.
+	 */
+	int64_t hedge_after_ms;
 };
 
 DIST_PUBLIC CLIENT *dist_client_create_sized(struct dist_cluster *cluster, rpcprog_t prog,
@@ -190,7 +227,8 @@ DIST_PUBLIC CLIENT *dist_client_create_sized(struct dist_cluster *cluster, rpcpr
  * cl_auth may be set to an AUTH_NONE or AUTH_SYS handle, before threads share it;
  * the handle stays the caller's.
  *
- * NULL: DIST_ENOMEM, or DIST_EINVAL (no cluster); dist_error_text() says it.
+ * NULL: DIST_ENOMEM, or DIST_EINVAL (no cluster, or hedge_after_ms for calls that are not
+ * idempotent, or below 0); dist_error_text() says it.
  */
 static inline CLIENT *
 dist_client_create_with(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t vers,

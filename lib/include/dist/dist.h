@@ -10,6 +10,7 @@
  *   node.h     the serving side: services, and a node inside a program
  *   request.h  for procedures: deadline, cancellation, answering later
  *   master.h   the registry inside a program
+ *   stats.h    what calls came to, and how long they took
  *
  * C11 and C++17. Everything here may be called from any thread unless it says otherwise.
  */
@@ -22,6 +23,7 @@
 #include <dist/master.h>
 #include <dist/node.h>
 #include <dist/request.h>
+#include <dist/stats.h>
 #include <dist/waiter.h>
 
 #endif

@@ -18,7 +18,11 @@ struct dist_master;
 /* The port that a master listens on unless told otherwise. */
 #define DIST_MASTER_PORT 3000
 
-/* Zero in a field always means the default. */
+/*
+ * Zero in a field always means the default. What is over a limit is refused with a text
+ * that says which one it was, or its connection ends, with a log line; distmaster(8) has
+ * them in one table.
+ */
 struct dist_master_options {
 	/*
 	 * "ADDR:PORT", ":PORT" for all addresses, ":0" for any port; 127.0.0.1 and ::1 on
@@ -30,10 +34,27 @@ struct dist_master_options {
 	/* The shortest and longest lease a node may ask for; 300 and 60000. */
 	int64_t min_lease_ms;
 	int64_t max_lease_ms;
-	/* Nodes at once; 20000. */
+	/* Nodes at once, 20000, and of these registered over one connection, 64. */
 	unsigned max_nodes;
+	unsigned max_nodes_per_connection;
+	/* Of a node: services, 1024; attributes, 64. More than that is never taken. */
+	unsigned max_services;
+	unsigned max_attributes;
+	/* Bytes of a name, of a node, program, version or attribute; 255, and never more. */
+	unsigned max_name_bytes;
+	/* Clusters that wait for news at once; 100000. */
+	unsigned max_watchers;
 	/* How often a quiet node is probed; 10000. */
 	int64_t probe_ms;
+	/* As in struct dist_node_options; its nodes and clusters are the peers. */
+	size_t max_record_bytes;
+	size_t max_buffered_bytes;
+	unsigned max_connections;
+	unsigned max_connections_per_peer;
+	int64_t idle_timeout_ms;
+	int64_t header_timeout_ms;
+	int64_t record_timeout_ms;
+	int64_t reply_timeout_ms;
 };
 
 DIST_PUBLIC enum dist_err dist_master_start_sized(struct dist_master **ret_master,

@@ -66,7 +66,11 @@ struct dist_attribute {
 	const char *value;
 };
 
-/* Zero in a field always means the default. */
+/*
+ * Zero in a field always means the default. What is over a limit is answered, or its
+ * connection ends, and a log line says which limit it was; distnode(8) has them in one
+ * table.
+ */
 struct dist_node_options {
 	/* Masters, as for dist_cluster_open(); NULL: none, the node is called directly. */
 	const char *masters;
@@ -80,13 +84,25 @@ struct dist_node_options {
 	/* The node's name; its advertised "HOST:PORT". */
 	const char *name;
 	/*
-	 * Procedures that run at once; the number of CPUs this process may use. One that
-	 * waits for a call of its own counts: where nodes call their own program, have
-	 * more workers than such calls can wait at once, and give these calls a deadline.
+	 * Procedures that run at once; the number of CPUs this process may use. With 1
+	 * never two run at once; with more, one that has proved short may run besides, so
+	 * that it need not wait for slow ones. One that waits for a call of its own
+	 * counts: where nodes call their own program, have more workers than such calls
+	 * can wait at once, and give these calls a deadline.
 	 */
 	unsigned workers;
 	/* Calls that may wait for a worker before callers are told "busy"; 1024. */
 	unsigned queue;
+	/*
+	 * The same for the bytes of their records; 1 GiB, or a quarter of the machine's
+	 * memory where that is less. A record of any allowed size fits into an empty queue.
+	 */
+	size_t queue_bytes;
+	/*
+	 * Calls of one connection that wait, run in a worker, or are to be answered later,
+	 * before its further ones are told "busy"; 8192.
+	 */
+	unsigned max_calls_per_connection;
 	/* Time between two heartbeats; 1000. A lease is three. */
 	int64_t heartbeat_ms;
 	/* How long dist_node_stop() drains, if nobody did before; 10000. */
@@ -98,12 +114,35 @@ struct dist_node_options {
 	 * 16 times its record.
 	 */
 	size_t max_decode_bytes;
-	/* Connections at once; 20000. */
+	/*
+	 * Bytes that all connections together hold of calls that have not come in whole,
+	 * and of replies that were not taken; a quarter of the machine's memory, or two
+	 * records of the largest size where that is more. Beyond, those connections end
+	 * that have gone longest without getting on.
+	 */
+	size_t max_buffered_bytes;
+	/*
+	 * Connections at once, 20000, and of these from one address, 12000. For a newcomer
+	 * beyond, one ends that is half-sent (it has not called yet, or has begun a record
+	 * and not finished it), the oldest first, or else the one that has been idle for
+	 * longest, for a second at least; where the newcomer's address has too many, of
+	 * that address. If all are in use, the newcomer is closed at once. The limit of
+	 * descriptors (ulimit -n) is dealt with alike.
+	 */
 	unsigned max_connections;
+	unsigned max_connections_per_peer;
 	/* An unused connection is closed after this; 600000 (ten minutes). */
 	int64_t idle_timeout_ms;
+	/* A call's header, 40 bytes, begun and not there ends its connection; 10000. */
+	int64_t header_timeout_ms;
 	/* A record begun and not finished ends its connection after this; 30000. */
 	int64_t record_timeout_ms;
+	/*
+	 * Replies wait, and the peer has taken nothing of them for so long: its connection
+	 * ends; 60000. Until then no more of its calls are read once a megabyte waits, and
+	 * those that were read are told "busy" beyond two records of the largest size.
+	 */
+	int64_t reply_timeout_ms;
 	/* How long a thread polls for the next call before it sleeps; 0: never. */
 	unsigned spin_us;
 	/* Ask nothing of rpcbind, and tell it nothing. */

@@ -46,7 +46,7 @@ DIST_PUBLIC struct dist_deferred *dist_request_defer(struct svc_req *rqstp);
 /*
  * Answer with @result, encoded by @xdr_result before this returns. @deferred is taken,
  * whatever is returned. DIST_EENCODE: the caller got SYSTEM_ERR; DIST_ECONNRESET: the
- * caller is gone; DIST_ENOMEM.
+ * caller is gone; DIST_ENOMEM; DIST_EFORKED: in a child of fork(), where nothing is sent.
  */
 DIST_PUBLIC enum dist_err dist_deferred_reply(struct dist_deferred *deferred,
                                               xdrproc_t xdr_result, const void *result);

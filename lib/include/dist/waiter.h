@@ -41,8 +41,9 @@ struct dist_queue;
  *        Each argument is evaluated once. A void result is passed as NULL.
  *
  * Given: dist_waiter_free() it. NULL when the call could not be started: no live node,
- * arguments that do not encode, no memory, the cluster's own bound reached, or @clnt is
- * none of ours; dist_error_text() of this thread says which, in a sentence.
+ * arguments that do not encode, no memory, the cluster's own bound reached (and with its
+ * wait_for_room, still so at the call's deadline), or @clnt is none of ours;
+ * dist_error_text() of this thread says which, in a sentence.
  */
 #define dist_go(clnt, stub, ...) \
 	dist_go_started((stub)(__VA_ARGS__, dist_go_client(clnt)))
@@ -157,6 +158,13 @@ DIST_PUBLIC enum dist_err dist_queue_add(struct dist_queue *queue,
  */
 DIST_PUBLIC struct dist_waiter *dist_queue_take(struct dist_queue *queue,
                                                 int64_t timeout_ms);
+
+/*
+ * The same until a point in time, in nanoseconds of CLOCK_MONOTONIC, for who has something
+ * else to do then. One that has passed only looks.
+ */
+DIST_PUBLIC struct dist_waiter *dist_queue_take_until(struct dist_queue *queue,
+                                                      int64_t until_ns);
 
 /* Waiters in the queue, finished or in flight. */
 DIST_PUBLIC size_t dist_queue_length(struct dist_queue *queue);

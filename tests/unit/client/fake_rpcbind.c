@@ -119,9 +119,9 @@ answer(struct fake_rpcbind *fake, int fd, struct dist_bytes record)
 		change_locked(fake, &header, &encoder);
 	pthread_cond_broadcast(&fake->changed);
 	pthread_mutex_unlock(&fake->lock);
-	dist_record_mark(mark, encoder.length);
+	dist_record_mark(mark, dist_encoder_length(&encoder));
 	(void)!send(fd, mark, sizeof(mark), MSG_NOSIGNAL | MSG_MORE);
-	(void)!send(fd, encoder.data, encoder.length, MSG_NOSIGNAL);
+	(void)!send(fd, encoder.data, dist_encoder_length(&encoder), MSG_NOSIGNAL);
 }
 
 /* --- The thread --------------------------------------------------------------- */

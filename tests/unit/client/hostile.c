@@ -33,13 +33,15 @@ struct visitor {
 };
 
 struct hostile {
+	atomic_uint manner; /* enum hostile_manner */
+
 	/* Set before the thread starts. */
-	enum hostile_manner manner;
 	int listener;
 	unsigned port;
 	pthread_t thread;
 
 	atomic_bool stopping;
+	atomic_uint n_taken;
 
 	/* The thread's alone. */
 	uint64_t seed;
@@ -152,6 +154,8 @@ answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid, b
 static bool
 answer_held(struct hostile *hostile, struct visitor *visitor)
 {
+	bool twice = hostile->manner == HOSTILE_TWICE;
+
 	while (visitor->n_held) {
 		uint32_t i = hostile_random(&hostile->seed, visitor->n_held);
 		struct held held = visitor->held[i];
@@ -159,12 +163,12 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 		if (one_in(hostile, 3))
 			return true; /* the others later */
 		visitor->held[i] = visitor->held[--visitor->n_held];
-		if (one_in(hostile, 20) &&
+		if ((twice || one_in(hostile, 20)) &&
 		    !answer_success(hostile, visitor, &held, held.xid + 77))
 			return false;
 		if (!answer_success(hostile, visitor, &held, held.xid))
 			return false;
-		if (one_in(hostile, 20) &&
+		if ((twice || one_in(hostile, 20)) &&
 		    !answer_success(hostile, visitor, &held, held.xid))
 			return false;
 	}
@@ -176,7 +180,7 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 static bool
 is_busy(struct hostile *hostile)
 {
-	switch (hostile->manner) {
+	switch (atomic_load(&hostile->manner)) {
 	case HOSTILE_BUSY:
 		return true;
 	case HOSTILE_BUSY_FIRST:
@@ -200,11 +204,14 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 	held.first = dist_load_be32(record + 40);
 	if (length >= 48)
 		held.second = dist_load_be32(record + 44);
+	atomic_fetch_add(&hostile->n_taken, 1);
+	if (hostile->manner == HOSTILE_SILENT)
+		return true;
 	if (is_busy(hostile))
 		return answer_failure(hostile, visitor, held.xid, true);
 	if (held.proc == PROBE_ADD && held.first < HOSTILE_IDS)
 		atomic_fetch_add(&runs[held.first], 1);
-	if (one_in(hostile, 150))
+	if (hostile->manner == HOSTILE_CLOSES || one_in(hostile, 150))
 		return false;
 	if (one_in(hostile, 30))
 		return answer_failure(hostile, visitor, held.xid, false);
@@ -318,6 +325,12 @@ hostile_start(enum hostile_manner manner, uint64_t seed)
 }
 
 void
+hostile_change(struct hostile *hostile, enum hostile_manner manner)
+{
+	atomic_store(&hostile->manner, manner);
+}
+
+void
 hostile_stop(struct hostile *hostile)
 {
 	atomic_store(&hostile->stopping, true);
@@ -330,4 +343,10 @@ unsigned
 hostile_port(const struct hostile *hostile)
 {
 	return hostile->port;
+}
+
+unsigned
+hostile_n_taken(const struct hostile *hostile)
+{
+	return atomic_load(&hostile->n_taken);
 }

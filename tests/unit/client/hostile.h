@@ -13,8 +13,12 @@
 
 enum hostile_manner {
 	HOSTILE_RANDOM,
+	HOSTILE_GOOD,       /* answers every call, once */
 	HOSTILE_BUSY,       /* refuses every call unrun */
 	HOSTILE_BUSY_FIRST, /* and this one every other call, the first one first */
+	HOSTILE_TWICE,      /* answers with an xid of nobody's first, and then twice */
+	HOSTILE_SILENT,     /* takes every call, and answers none */
+	HOSTILE_CLOSES,     /* runs every call, and ends the connection instead of answering */
 };
 
 /* Ids of calls that are counted: the first argument of PROBE_ADD. */
@@ -25,7 +29,11 @@ struct hostile;
 /* Started on a port of its own. @seed of its moods. Given: hostile_stop() it. */
 struct hostile *hostile_start(enum hostile_manner manner, uint64_t seed);
 void hostile_stop(struct hostile *hostile);
+/* From now on. */
+void hostile_change(struct hostile *hostile, enum hostile_manner manner);
 unsigned hostile_port(const struct hostile *hostile);
+/* Calls that came to it so far. */
+unsigned hostile_n_taken(const struct hostile *hostile);
 
 /* How often any of them ran the call @id, and forgetting all of that. */
 unsigned hostile_runs(uint32_t id);

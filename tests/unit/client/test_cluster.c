@@ -261,6 +261,56 @@ test_the_bound_of_calls_in_flight_holds(void **state)
 	dist_cluster_close(cluster);
 }
 
+#define N_UNSENT_MAX 1000
+#define N_INTS       25000 /* of four bytes */
+
+/* A server that does not read costs so much memory, and then no more. */
+static void
+test_what_waits_unsent_for_a_server_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct dist_cluster_options options = { .max_unsent_bytes = 1024 * 1024 };
+	static struct dist_waiter *waiters[N_UNSENT_MAX];
+	static quad_t results[N_UNSENT_MAX];
+	static int values[N_INTS] = { 1, 2 };
+	char text[DIST_ADDRESS_TEXT_MAX];
+	struct dist_cluster *cluster;
+	struct dist_stats *stats;
+	CLIENT *arith;
+	int n = 0;
+
+	options.servers = dist_sockaddr_format(&f->servers[0].address, text);
+	assert_ok(dist_cluster_open(&cluster, NULL, &options));
+	arith = dist_client_create(cluster, ARITH_PROG, ARITH_V1);
+	kill(f->servers[0].pid, SIGSTOP);
+	/* What the system itself takes is some megabytes. */
+	do {
+		assert_in_range(n, 0, N_UNSENT_MAX - 1);
+		results[n] = 0;
+		waiters[n] = dist_go(arith, arith_sum_1, ((int_array){ N_INTS, values }),
+		                     &results[n]);
+	} while (waiters[n++]);
+	n--;
+	assert_int_equal(dist_error_last(), DIST_EBUSY);
+	assert_non_null(strstr(dist_error_text(), "bytes wait to be sent"));
+	assert_non_null(strstr(dist_error_text(), text));
+	assert_in_range(n, 10, 500);
+
+	/* Once it reads again, all of it runs, and what was refused did not. */
+	kill(f->servers[0].pid, SIGCONT);
+	for (int i = 0; i < n; i++) {
+		assert_ok(dist_waiter_wait(waiters[i], DIST_FOREVER));
+		assert_int_equal(results[i], 3);
+		dist_waiter_free(waiters[i]);
+	}
+	assert_ok(dist_cluster_stats(&stats, cluster));
+	assert_int_equal(dist_counters_value(&stats->nodes[0]->procedures[0]->counters,
+	                                     "not_sent"), 1);
+	dist_stats_free(stats);
+	clnt_destroy(arith);
+	dist_cluster_close(cluster);
+}
+
 static void
 test_bad_openings_are_refused_in_words(void **state)
 {
@@ -353,6 +403,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_a_program_nobody_serves_is_said_so),
 	TEST(test_all_servers_gone_is_an_answer_at_once),
 	TEST(test_the_bound_of_calls_in_flight_holds),
+	TEST(test_what_waits_unsent_for_a_server_is_bounded),
 	TEST(test_a_forked_child_is_told_so),
 	TEST(test_handles_outlive_their_cluster),
 	cmocka_unit_test(test_bad_openings_are_refused_in_words),

@@ -218,12 +218,12 @@ test_a_stopped_server_meets_deadlines(void **state)
 	struct fixture *f = *state;
 	struct timeval soon = { 0, 50000 };
 	struct dist_waiter *waiter;
-	quad_t sum = 0;
+	quad_t sum = 0, slow_sum = 0; /* of the call that outlives the stop */
 	int one = 1;
 
 	assert_int_equal(arith_sum_1(ints(&one, 1), &sum, f->arith), RPC_SUCCESS);
 	kill(f->server.pid, SIGSTOP);
-	waiter = dist_go(f->arith, arith_sum_1, ints(&one, 1), &sum);
+	waiter = dist_go(f->arith, arith_sum_1, ints(&one, 1), &slow_sum);
 	assert_int_equal(dist_waiter_wait(waiter, 20), DIST_ETIMEDOUT);
 	assert_int_equal(dist_waiter_status(waiter), RPC_INPROGRESS);
 
@@ -238,10 +238,9 @@ test_a_stopped_server_meets_deadlines(void **state)
 		assert_int_equal(dist_waiter_status(late), RPC_TIMEDOUT);
 		dist_waiter_free(late);
 	}
-	sum = 0;
 	kill(f->server.pid, SIGCONT);
 	assert_ok(dist_waiter_wait(waiter, DIST_FOREVER));
-	assert_int_equal(sum, 1);
+	assert_int_equal(slow_sum, 1);
 	dist_waiter_free(waiter);
 	/* The late replies were nobody's, and harmed nobody. */
 	soon.tv_usec = 0;
@@ -370,6 +369,49 @@ test_many_threads_share_a_client(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+struct cancelled {
+	CLIENT *arith;
+	struct dist_waiter *waiters[20];
+	quad_t sums[20];
+};
+
+/* Its cancellation is due at the first chance, and most system calls are one. */
+static void *
+call_when_cancelled(void *arg)
+{
+	struct cancelled *cancelled = arg;
+	int one = 1;
+
+	pthread_cancel(pthread_self());
+	for (int i = 0; i < 20; i++)
+		cancelled->waiters[i] = dist_go(cancelled->arith, arith_sum_1,
+		                                ints(&one, 1), &cancelled->sums[i]);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void
+test_a_thread_is_not_cancelled_inside(void **state)
+{
+	struct fixture *f = *state;
+	struct cancelled cancelled = { .arith = f->arith };
+	pthread_t thread;
+	void *result;
+
+	/* The first opens the connection, the second finds it there. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			pthread_create(&thread, NULL, call_when_cancelled, &cancelled), 0);
+		assert_int_equal(pthread_join(thread, &result), 0);
+		assert_ptr_equal(result, PTHREAD_CANCELED);
+		for (int j = 0; j < 20; j++) {
+			assert_ok(dist_waiter_wait(cancelled.waiters[j], DIST_FOREVER));
+			assert_int_equal(cancelled.sums[j], 1);
+			dist_waiter_free(cancelled.waiters[j]);
+		}
+	}
+}
+
 static void
 test_closing_ends_what_is_in_flight(void **state)
 {
@@ -403,6 +445,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_the_server_says_no_in_onc_rpcs_words),
 	TEST(test_foreign_and_missing_clients_are_refused_in_words),
 	TEST(test_many_threads_share_a_client),
+	TEST(test_a_thread_is_not_cancelled_inside),
 	TEST(test_closing_ends_what_is_in_flight),
 };
 

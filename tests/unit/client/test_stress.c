@@ -1,7 +1,8 @@
 /*
  * Many threads on few connections do what callers do, at random: synchronous calls,
  * waiters that are waited for, cancelled, freed at once, waited for by two threads, given
- * to queues and callbacks, with deadlines of a millisecond and with none. Nothing may be
+ * to queues of one thread and of all, and to callbacks, with deadlines of a millisecond and
+ * with none. Nothing may be
  * stuck, nothing answered twice or with another's result, no call run twice that must not
  * be, and no call be said not to have run that did.
  *
@@ -35,6 +36,7 @@ enum flavor {
 	PLAIN,
 	HASTY,      /* a deadline of one millisecond */
 	IDEMPOTENT,
+	HEDGED,     /* after one millisecond */
 	N_FLAVORS,
 };
 
@@ -44,6 +46,8 @@ struct stage {
 	atomic_bool over;
 	_Atomic uint32_t next_id;
 	atomic_uint n_callbacks_due, n_callbacks_run;
+	struct dist_queue *queue; /* of all callers */
+	atomic_uint n_shared;     /* jobs that are in it */
 	atomic_uchar *said_not_run; /* by id */
 	atomic_uchar *idempotent;
 };
@@ -91,7 +95,7 @@ job_init(struct caller *caller, struct job *job)
 	job->large = hostile_random(&caller->seed, 12) == 0;
 	job->size = LARGE + 4 * hostile_random(&caller->seed, 1000);
 	job->id = atomic_fetch_add(&caller->stage->next_id, 1) % HOSTILE_IDS;
-	if (job->flavor == IDEMPOTENT)
+	if (job->flavor == IDEMPOTENT || job->flavor == HEDGED)
 		atomic_store(&caller->stage->idempotent[job->id], 1);
 }
 
@@ -348,17 +352,75 @@ do_queue(struct caller *caller)
 		assert_ok(dist_queue_add(queue, jobs[i].waiter, &jobs[i]));
 		n_queued++;
 	}
-	while (!leaves && (waiter = dist_queue_take(queue, DIST_FOREVER))) {
-		struct job *job = dist_waiter_tag(waiter);
+	while (!leaves && n_queued) {
+		struct job *job;
+
+		/* For good, for a moment, or only looking. */
+		waiter = dist_queue_take(queue, (int)hostile_random(&caller->seed, 3) - 1);
+		if (!waiter)
+			continue;
+		job = dist_waiter_tag(waiter);
 
 		job_check(caller->stage, job, dist_waiter_wait(waiter, 0));
 		dist_waiter_free(waiter);
 		n_queued--;
 	}
-	CHECK(leaves || n_queued == 0, "%u left in an empty queue", n_queued);
+	CHECK(leaves || !dist_queue_take(queue, DIST_FOREVER), "more than was given");
 	dist_queue_free(queue);
 	for (uint32_t i = 0; i < n; i++)
 		free(jobs[i].bytes.probe_bytes_val);
+}
+
+static void
+shared_end(struct stage *stage, struct dist_waiter *waiter)
+{
+	struct job *job = dist_waiter_tag(waiter);
+
+	job_check(stage, job, dist_waiter_wait(waiter, 0));
+	dist_waiter_free(waiter);
+	free(job->bytes.probe_bytes_val);
+	free(job);
+	atomic_fetch_sub(&stage->n_shared, 1);
+}
+
+/* A few in, a few out, whoever gave them; all that wait are to see each of them end. */
+static void
+do_shared_queue(struct caller *caller)
+{
+	uint32_t n = 1 + hostile_random(&caller->seed, BATCH_MAX);
+	struct stage *stage = caller->stage;
+	struct dist_waiter *waiter;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct job *job = malloc(sizeof(*job));
+
+		job_init(caller, job);
+		job_start(caller, job);
+		if (!job->waiter) {
+			job_end(stage, job);
+			free(job);
+			continue;
+		}
+		atomic_fetch_add(&stage->n_shared, 1);
+		assert_ok(dist_queue_add(stage->queue, job->waiter, job));
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		waiter = dist_queue_take(stage->queue,
+		                         (int)hostile_random(&caller->seed, 4) - 1);
+		if (waiter)
+			shared_end(stage, waiter);
+	}
+}
+
+static void
+empty_shared_queue(struct stage *stage)
+{
+	struct dist_waiter *waiter;
+
+	while ((waiter = dist_queue_take(stage->queue, DIST_FOREVER)))
+		shared_end(stage, waiter);
+	CHECK(atomic_load(&stage->n_shared) == 0, "%u were lost in a queue",
+	      atomic_load(&stage->n_shared));
 }
 
 static const struct {
@@ -368,7 +430,7 @@ static const struct {
 	{ "a synchronous call", do_synchronous }, { "a wait", do_wait },
 	{ "a cancel", do_cancel },                { "two waits for one call", do_two_wait },
 	{ "any and all", do_any_and_all },        { "a callback", do_callback },
-	{ "a queue", do_queue },
+	{ "a queue", do_queue },                  { "the queue of all", do_shared_queue },
 };
 
 #define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
@@ -465,6 +527,7 @@ stage_init(struct stage *stage)
 	*stage = (struct stage){ 0 };
 	stage->said_not_run = calloc(HOSTILE_IDS, 1);
 	stage->idempotent = calloc(HOSTILE_IDS, 1);
+	assert_ok(dist_queue_new(&stage->queue));
 }
 
 static void
@@ -472,6 +535,7 @@ stage_fini(struct stage *stage)
 {
 	for (unsigned i = 0; i < N_FLAVORS; i++)
 		clnt_destroy(stage->clients[i]);
+	dist_queue_free(stage->queue);
 	free((void *)stage->said_not_run);
 	free((void *)stage->idempotent);
 }
@@ -501,6 +565,7 @@ stage_play(struct stage *stage, uint64_t seed)
 		n_done += atomic_load(&callers[i].n_done);
 	}
 	fprintf(stderr, "# %u deeds, %u calls\n", n_done, atomic_load(&stage->next_id));
+	empty_shared_queue(stage);
 	fixture_until(callbacks_are_over, stage);
 }
 
@@ -534,6 +599,7 @@ static const struct dist_call_options flavors[N_FLAVORS] = {
 	[PLAIN] = { 0 },
 	[HASTY] = { .timeout_ms = 1 },
 	[IDEMPOTENT] = { .idempotent = true },
+	[HEDGED] = { .idempotent = true, .hedge_after_ms = 1 },
 };
 
 /* @features: with DIST_FEATURE_META the server is told of calls that are given up. */
@@ -611,7 +677,8 @@ check_runs(const struct stage *stage)
 		unsigned n = hostile_runs(id);
 
 		CHECK(n <= 1 || stage->idempotent[id], "call %u ran %u times", id, n);
-		CHECK(n <= 3, "idempotent call %u ran %u times", id, n);
+		/* The third may be lost, and one beside the first answered with an error. */
+		CHECK(n <= 4, "idempotent call %u ran %u times", id, n);
 		CHECK(n == 0 || !stage->said_not_run[id],
 		      "call %u ran, and its caller was told that it did not", id);
 	}
@@ -705,6 +772,36 @@ call_until_closed(void *arg)
 	return NULL;
 }
 
+/* One thread takes what it starts; what is in flight at the end comes out as well. */
+static void *
+take_until_closed(void *arg)
+{
+	struct dist_waiter *waiter;
+	struct dist_queue *queue;
+	CLIENT *clnt = arg;
+	int sums[4], n = 0;
+
+	assert_ok(dist_queue_new(&queue));
+	do {
+		for (; n < 4; n++) {
+			waiter = dist_go(clnt, probe_add_1, 1, 2, &sums[n]);
+			if (!waiter)
+				break;
+			assert_ok(dist_queue_add(queue, waiter, NULL));
+		}
+		/* Which results are free again matters to nobody here. */
+		for (; n && (waiter = dist_queue_take(queue, DIST_FOREVER)); n--)
+			dist_waiter_free(waiter);
+		CHECK(n == 0, "%d were lost in a queue", n);
+		waiter = dist_go(clnt, probe_add_1, 1, 2, &sums[0]);
+		if (waiter && dist_wait_any(&waiter, 1, DIST_FOREVER, &(size_t){ 0 }))
+			dist_error_set(DIST_EINVAL, "how it ended is no matter either");
+		dist_waiter_free(waiter);
+	} while (waiter || dist_error_last() != DIST_ECLOSED);
+	dist_queue_free(queue);
+	return NULL;
+}
+
 static void
 test_a_cluster_closes_under_its_callers(void **state)
 {
@@ -719,7 +816,8 @@ test_a_cluster_closes_under_its_callers(void **state)
 		pthread_t threads[4], closer;
 
 		for (int i = 0; i < 4; i++)
-			pthread_create(&threads[i], NULL, call_until_closed, clnt);
+			pthread_create(&threads[i], NULL,
+			               i % 2 ? call_until_closed : take_until_closed, clnt);
 		pause_ms(hostile_random(&seed, 8));
 		pthread_create(&closer, NULL, close_cluster, cluster);
 		for (int i = 0; i < 4; i++)

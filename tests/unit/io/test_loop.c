@@ -119,6 +119,51 @@ test_a_far_timer_does_not_run_a_turn_early(void **state)
 	sem_destroy(&ran);
 }
 
+struct long_task {
+	struct dist_task task;
+	struct dist_loop *loop;
+	struct alarm *alarm;
+};
+
+/* Sets a timer, and goes on for some slots of the wheel beyond it. */
+static void
+on_long_task(struct dist_task *task)
+{
+	struct long_task *self = DIST_CONTAINER_OF(task, struct long_task, task);
+	int64_t at_ns = dist_clock_ns() + DIST_TIMER_GRAIN_NS;
+
+	dist_loop_timer_set(self->loop, &self->alarm->timer, at_ns);
+	while (dist_clock_ns() < at_ns + 3 * DIST_TIMER_GRAIN_NS)
+		;
+}
+
+/* One that was passed over would wait for the next. */
+static void
+test_a_timer_that_becomes_due_while_a_task_runs_is_not_passed_over(void **state)
+{
+	struct dist_loop *loop = start();
+	struct alarm near, far;
+	int64_t far_ns = dist_clock_ns() + 2000 * MS;
+	struct long_task task = {
+		.task.run = on_long_task,
+		.loop = loop,
+		.alarm = &near,
+	};
+	sem_t ran;
+	(void)state;
+
+	sem_init(&ran, 0, 0);
+	alarm_init(&near, &ran);
+	alarm_init(&far, &ran);
+	dist_loop_timer_set(loop, &far.timer, far_ns);
+	dist_loop_post(loop, &task.task);
+	sem_wait(&ran);
+	sem_wait(&ran);
+	stop(loop);
+	assert_true(near.ran_ns < far_ns);
+	sem_destroy(&ran);
+}
+
 static void
 test_a_timer_cancelled_does_not_run_and_one_set_anew_runs_once(void **state)
 {
@@ -352,6 +397,8 @@ test_a_descriptor_is_told_of_once_each_time_it_is_armed(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_timers_run_in_order_and_none_too_early),
 	cmocka_unit_test(test_a_far_timer_does_not_run_a_turn_early),
+	cmocka_unit_test(
+		test_a_timer_that_becomes_due_while_a_task_runs_is_not_passed_over),
 	cmocka_unit_test(test_a_timer_cancelled_does_not_run_and_one_set_anew_runs_once),
 	cmocka_unit_test(test_stopping_runs_what_is_set_and_refuses_the_rest),
 	cmocka_unit_test(test_tasks_run_on_the_loop_and_may_post_themselves_again),

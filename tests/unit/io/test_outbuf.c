@@ -1,6 +1,8 @@
 #include "io/outbuf.h"
 
 #include "base/cleanup.h"
+#include "base/reserve.h"
+#include "support/allocations.h"
 #include "support/check.h"
 
 #include <errno.h>
@@ -302,34 +304,140 @@ test_a_lost_peer_is_told(void **state)
 	pair_close(&pair);
 }
 
+/* Blocks of the process's reserve that nobody has. */
+static unsigned
+count_reserve(void)
+{
+	void *blocks[64];
+	unsigned n = 0;
+
+	while (n < 64 && (blocks[n] = dist_reserve_take()))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		assert_true(dist_reserve_give(blocks[i]));
+	return n;
+}
+
+/* One batch of @length bytes there, and another appended while it is sent. */
+static void
+pass_two(struct dist_outbuf *out, const struct pair *pair, size_t length)
+{
+	static uint8_t bytes[65536];
+	bool more;
+
+	assert_ok(dist_outbuf_append(out, bytes, length));
+	dist_outbuf_begin(out);
+	assert_ok(dist_outbuf_append(out, bytes, length));
+	assert_int_equal(dist_outbuf_send(out, pair->ours), DIST_SENT_ALL);
+	assert_true(dist_outbuf_end(out));
+	assert_int_equal(send_round(out, pair, &more), DIST_SENT_ALL);
+	while (read(pair->peer, bytes, sizeof(bytes)) > 0)
+		;
+}
+
 /* A burst's memory does not stay with a connection that has little to say. */
 static void
 test_memory_follows_the_use(void **state)
 {
 	struct pair pair = pair_open();
+	unsigned n_reserve = count_reserve();
 	struct dist_outbuf out;
 	uint64_t at = 0;
-	size_t after_burst;
 	bool more;
 
 	(void)state;
 	dist_outbuf_init(&out);
 	append(&out, 10);
-	assert_int_equal(out.block_size, 1024);
-	for (int i = 0; i < 1000; i++)
+	assert_int_equal(send_round(&out, &pair, &more), DIST_SENT_ALL);
+	at += pair_read(&pair, at, 10);
+	assert_int_equal(count_reserve(), n_reserve);
+	for (int i = 0; i < 3000; i++)
 		append(&out, 100);
-	after_burst = out.block_size;
-	assert_true(after_burst >= 16 * 1024);
+	assert_in_range(count_reserve(), n_reserve - 3, n_reserve - 1);
 	do {
 		send_round(&out, &pair, &more);
 		at += pair_read(&pair, at, 9000);
 	} while (more);
-	for (int i = 0; i < 10; i++) {
+	assert_int_equal(count_reserve(), n_reserve - 2);
+	for (int i = 0; i < 100; i++) {
 		append(&out, 50);
-		send_round(&out, &pair, &more);
+		assert_int_equal(send_round(&out, &pair, &more), DIST_SENT_ALL);
+		while (at < out.appended)
+			at += pair_read(&pair, at, 9000);
 	}
-	assert_int_equal(out.block_size, 1024);
+	assert_int_equal(count_reserve(), n_reserve);
 	dist_outbuf_fini(&out);
+	pair_close(&pair);
+}
+
+static void
+test_memory_is_given_back_when_asked_for(void **state)
+{
+	struct pair pair = pair_open();
+	unsigned n_reserve = count_reserve();
+	struct dist_outbuf out;
+
+	(void)state;
+	dist_outbuf_init(&out);
+	pass_two(&out, &pair, 100);
+	assert_int_equal(count_reserve(), n_reserve - 1);
+	dist_outbuf_slim(&out);
+	assert_int_equal(count_reserve(), n_reserve);
+	assert_false(dist_list_empty(&out.spares));
+	dist_outbuf_trim(&out);
+	assert_true(dist_list_empty(&out.spares));
+	assert_int_equal(count_reserve(), n_reserve);
+	pass_two(&out, &pair, 100);
+	dist_outbuf_fini(&out);
+	assert_int_equal(count_reserve(), n_reserve);
+	pair_close(&pair);
+}
+
+/* Whatever the batches are like, one after the other: two blocks go round. */
+static void
+test_batches_go_on_without_an_allocation(void **state)
+{
+	static const size_t lengths[] = { 40, 1024, 60, 1025, 16384, 3, 900 };
+	struct pair pair = pair_open();
+	struct dist_outbuf out;
+	int large = 200 * 1024;
+
+	(void)state;
+	setsockopt(pair.ours, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
+	dist_outbuf_init(&out);
+	pass_two(&out, &pair, 100);
+	allocations_start();
+	for (size_t i = 0; i < 7000; i++)
+		pass_two(&out, &pair, lengths[i / 100 % 7]);
+	for (size_t i = 0; i < 7000; i++)
+		pass_two(&out, &pair, lengths[i % 7]);
+	assert_int_equal(allocations_stop(), 0);
+	dist_outbuf_fini(&out);
+	pair_close(&pair);
+}
+
+/* Then each connection has blocks of its own, which stay as well. */
+static void
+test_the_reserve_may_be_used_up(void **state)
+{
+	struct pair pair = pair_open();
+	struct dist_outbuf out;
+	void *blocks[64];
+	unsigned n = 0;
+
+	(void)state;
+	while (n < 64 && (blocks[n] = dist_reserve_take()))
+		n++;
+	dist_outbuf_init(&out);
+	pass_two(&out, &pair, 2000);
+	pass_two(&out, &pair, 2000);
+	allocations_start();
+	for (int i = 0; i < 1000; i++)
+		pass_two(&out, &pair, 2000);
+	assert_int_equal(allocations_stop(), 0);
+	dist_outbuf_fini(&out);
+	while (n > 0)
+		assert_true(dist_reserve_give(blocks[--n]));
 	pair_close(&pair);
 }
 
@@ -474,6 +582,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_lost_peer_is_told),
 	cmocka_unit_test(test_records_of_many_threads_come_whole),
 	cmocka_unit_test(test_memory_follows_the_use),
+	cmocka_unit_test(test_memory_is_given_back_when_asked_for),
+	cmocka_unit_test(test_batches_go_on_without_an_allocation),
+	cmocka_unit_test(test_the_reserve_may_be_used_up),
 };
 
 CHECK_MAIN(tests)

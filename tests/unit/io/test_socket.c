@@ -278,7 +278,7 @@ test_loopback_is_all_or_nothing(void **state)
 
 	(void)state;
 	if (!host_has_ipv6())
-		skip();
+		return; /* there is nothing that could be left */
 	taken = listen_on("[::1]:0");
 	assert_no_listening(NULL, taken.port, DIST_EADDRINUSE, "[::1]:");
 	dist_listeners_close(&taken);

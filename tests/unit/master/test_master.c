@@ -116,6 +116,90 @@ test_no_more_nodes_than_allowed_are_taken(void **state)
 	registry_close(&registry);
 }
 
+static void
+expect_refused(struct handmade *node, const char *limit)
+{
+	assert_int_equal(handmade_register(node), DIST_REGISTRY_REFUSED);
+	if (!strstr(node->registered.reason, limit))
+		fail_msg("\"%s\" does not name %s", node->registered.reason, limit);
+}
+
+static void
+test_a_registration_over_a_limit_is_told_which(void **state)
+{
+	const struct dist_master_options options = { .max_services = 1,
+		                                     .max_attributes = 1,
+		                                     .max_name_bytes = 8,
+		                                     .max_nodes_per_connection = 1 };
+	dist_service_entry services[2] = { { 1, 1, "A", "B" }, { 2, 1, "A", "B" } };
+	dist_attr attrs[2] = { { "one", "1" }, { "two", "2" } };
+	struct registry registry;
+	struct handmade node, other;
+	CLIENT *clnt;
+
+	(void)state;
+	registry_open(&registry, &options);
+	handmade_open(&node, &registry, 1);
+	node.as.services.services_val = services;
+	node.as.services.services_len = 2;
+	expect_refused(&node, "max_services");
+	node.as.services.services_len = 1;
+	node.as.attrs.dist_attrs_val = attrs;
+	node.as.attrs.dist_attrs_len = 2;
+	expect_refused(&node, "max_attributes");
+	node.as.attrs.dist_attrs_len = 1;
+	node.as.name = "123456789";
+	expect_refused(&node, "max_name_bytes");
+	node.as.name = "12345678";
+	services[0].vers_name = "123456789";
+	expect_refused(&node, "max_name_bytes");
+	services[0].vers_name = "";
+	attrs[0].name = "123456789";
+	expect_refused(&node, "max_name_bytes");
+	attrs[0].name = "one";
+	assert_int_equal(handmade_register(&node), DIST_REGISTRY_OK);
+
+	/* The same node may come again, another one not by the same way. */
+	assert_int_equal(handmade_register(&node), DIST_REGISTRY_OK);
+	handmade_open(&other, &registry, 2);
+	other.as.name = "";
+	other.service.prog_name = other.service.vers_name = "";
+	clnt = other.clnt;
+	other.clnt = node.clnt;
+	expect_refused(&other, "max_nodes_per_connection");
+	other.clnt = clnt;
+	assert_int_equal(handmade_register(&other), DIST_REGISTRY_OK);
+	node.as.attrs.dist_attrs_len = 0;
+	handmade_close(&node);
+	handmade_close(&other);
+	registry_close(&registry);
+}
+
+static void
+test_no_more_watchers_than_allowed_are_held(void **state)
+{
+	const struct dist_master_options options = { .max_watchers = 1 };
+	struct registry registry;
+	dist_watch watch = { .hold_ms = 60000 };
+	dist_view view, none = { .epoch = 0 }, refused = { .epoch = 0 };
+	struct dist_waiter *first, *second;
+
+	(void)state;
+	registry_open(&registry, &options);
+	view = registry_list(&registry, false);
+	memcpy(watch.master, view.master, sizeof(dist_id));
+	watch.epoch = view.epoch;
+	registry_free_view(&view);
+	first = dist_go(registry.clnt, dist_watch_1, watch, &none);
+	second = dist_go(registry.clnt, dist_watch_1, watch, &refused);
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_err(dist_waiter_wait(second, PATIENCE_MS), DIST_ERPC);
+	dist_waiter_free(first);
+	dist_waiter_free(second);
+	registry_close(&registry);
+}
+
 /* --- Life and death ----------------------------------------------------------- */
 
 static void
@@ -413,6 +497,8 @@ static const struct CMUnitTest tests[] = {
 	MASTER_TEST(test_another_process_at_the_address_is_noticed),
 	MASTER_TEST(test_a_malformed_registration_is_refused_with_a_reason),
 	cmocka_unit_test(test_no_more_nodes_than_allowed_are_taken),
+	cmocka_unit_test(test_a_registration_over_a_limit_is_told_which),
+	cmocka_unit_test(test_no_more_watchers_than_allowed_are_held),
 	MASTER_TEST(test_a_killed_node_is_gone_long_before_its_lease),
 	MASTER_TEST(test_a_node_whose_connection_broke_keeps_its_lease),
 	MASTER_TEST(test_a_silent_node_is_gone_with_its_lease),

@@ -426,6 +426,15 @@ probe_spin_1_svc(u_int us, int *result, struct svc_req *rqstp)
 }
 
 bool_t
+probe_wide_1_svc(probe_wide wide, probe_wide *result, struct svc_req *rqstp)
+{
+	(void)rqstp;
+	*result = wide;
+	result->number++;
+	return TRUE;
+}
+
+bool_t
 probe_moody_1_svc(int value, int *result, struct svc_req *rqstp)
 {
 	bool slow, tells;

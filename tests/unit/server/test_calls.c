@@ -224,7 +224,7 @@ test_ping_gives_the_instance_and_stats_the_counters(void **state)
 	struct dist_server_options options = { .workers = 1 };
 	struct dist_server *server;
 	dist_ping_result ping = { 0 };
-	dist_stats stats = { 0, NULL };
+	dist_stats_result stats = { 0 };
 	bool seen = false;
 	CLIENT *client;
 
@@ -237,14 +237,17 @@ test_ping_gives_the_instance_and_stats_the_counters(void **state)
 	assert_false(ping.draining);
 
 	assert_int_equal(dist_node_stats_1(&stats, client), RPC_SUCCESS);
-	for (u_int i = 0; i < stats.dist_stats_len; i++) {
-		if (!strcmp(stats.dist_stats_val[i].name, "calls")) {
+	assert_memory_equal(stats.instance, options.instance, sizeof(stats.instance));
+	for (u_int i = 0; i < stats.counters.dist_stat_counters_len; i++) {
+		const dist_stat *stat = &stats.counters.dist_stat_counters_val[i];
+
+		if (strcmp(stat->name, "calls") == 0) {
 			seen = true;
-			assert_int_equal(stats.dist_stats_val[i].value, 2);
+			assert_int_equal(stat->value, 2);
 		}
 	}
 	assert_true(seen);
-	xdr_free((xdrproc_t)xdr_dist_stats, &stats);
+	xdr_free((xdrproc_t)xdr_dist_stats_result, &stats);
 	clnt_destroy(client);
 	dist_server_stop(server);
 }

@@ -176,10 +176,14 @@ test_options_out_of_bounds_are_refused(void **state)
 		{ .workers = UINT32_MAX },
 		{ .idle_timeout_ms = -1 },
 		{ .record_timeout_ms = -1 },
+		{ .header_timeout_ms = -1 },
+		{ .reply_timeout_ms = -1 },
 	};
 	/* As good as never, and in nanoseconds more than there is. */
 	const struct dist_server_options patient = { .idle_timeout_ms = INT64_MAX,
-		                                     .record_timeout_ms = INT64_MAX };
+		                                     .header_timeout_ms = INT64_MAX,
+		                                     .record_timeout_ms = INT64_MAX,
+		                                     .reply_timeout_ms = INT64_MAX };
 	struct dist_server *server = NULL;
 	int fd;
 

@@ -372,7 +372,9 @@ test_a_turn_that_ends_at_once_forgets_no_record(void **state)
 static void
 test_no_more_connections_than_allowed(void **state)
 {
-	struct dist_server_options options = { .workers = 1, .max_connections = 3 };
+	struct dist_server_options options = { .workers = 1,
+		                               .max_connections = 3,
+		                               .idle_spared_ms = 1000000 };
 	struct dist_server *server = fixture_server(&options);
 	int fds[3], more;
 
@@ -398,7 +400,9 @@ test_no_more_connections_than_allowed(void **state)
 static void
 test_descriptors_may_run_out(void **state)
 {
-	struct dist_server *server = fixture_server(NULL);
+	const struct dist_server_options options = { .workers = 2,
+		                                     .idle_spared_ms = 1000000 };
+	struct dist_server *server = fixture_server(&options);
 	int fd = fixture_connect(server), fds[5];
 	struct rlimit before, none;
 

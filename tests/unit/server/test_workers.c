@@ -163,9 +163,24 @@ test_past_the_queue_callers_are_told_busy(void **state)
 
 /* --- The loop role -------------------------------------------------------------- */
 
+/* @n calls of NULLPROC, which always run inline; their length. */
+static size_t
+write_nulls(uint32_t first_xid, unsigned n, uint8_t *to)
+{
+	size_t length = 0;
+
+	for (uint32_t xid = first_xid; xid < first_xid + n; xid++) {
+		struct fixture_call call = { .xid = xid, .prog = PROBE_PROG, .vers = 1 };
+
+		length += fixture_call_write(&call, to + length);
+	}
+	return length;
+}
+
 /*
  * A procedure that always was short gets stuck, in the middle of a batch that one read
- * brought: the rest of the batch, and other connections, are served all the same.
+ * brought: what came before it in the batch is answered, what comes after it is served,
+ * and so are other connections.
  */
 static void
 test_a_stuck_inline_run_is_overtaken(void **state)
@@ -173,25 +188,22 @@ test_a_stuck_inline_run_is_overtaken(void **state)
 	struct dist_server_options options = { .workers = 2 };
 	struct dist_server *server = fixture_server(&options);
 	int fd = fixture_connect(server), other = fixture_connect(server);
-	uint8_t batch[6 * FIXTURE_CALL_MAX];
+	uint8_t batch[7 * FIXTURE_CALL_MAX];
 	struct fixture_call call;
-	size_t length = 0;
+	size_t length;
 
 	(void)state;
 	believe_moody_is_short(server);
 	fixture_moody(true);
+	length = write_nulls(40, 3, batch);
 	call = call_of(50, PROBE_MOODY);
 	length += fixture_call_write(&call, batch + length);
-	for (uint32_t xid = 51; xid < 54; xid++) {
-		call = (struct fixture_call){ .xid = xid,
-			                      .prog = PROBE_PROG,
-			                      .vers = 1 };
-		length += fixture_call_write(&call, batch + length);
-	}
+	length += write_nulls(51, 3, batch + length);
 	fixture_send(fd, batch, length);
-	fixture_expect_void(fd, 51);
-	fixture_expect_void(fd, 52);
-	fixture_expect_void(fd, 53);
+	for (uint32_t xid = 40; xid < 43; xid++)
+		fixture_expect_void(fd, xid);
+	for (uint32_t xid = 51; xid < 54; xid++)
+		fixture_expect_void(fd, xid);
 	expect_ping(other, 60);
 	assert_int_equal(fixture_gate_arrived(), 1);
 	assert_true(count_takeovers(server) >= 1);
@@ -199,6 +211,42 @@ test_a_stuck_inline_run_is_overtaken(void **state)
 	fixture_expect_success(fd, 50, 50);
 	close(fd);
 	close(other);
+	dist_server_stop(server);
+}
+
+/* Slow ones have every slot, and more of them wait; short ones are answered, and one that
+ * gets stuck among them leaves a thread for the loop. */
+static void
+test_short_procedures_do_not_wait_for_slow_ones(void **state)
+{
+	struct dist_server_options options = { .workers = 2 };
+	struct dist_server *server = fixture_server(&options);
+	int fd = fixture_connect(server);
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		send_call(fd, 7, PROBE_HOLD);
+	fixture_gate_wait(2);
+	wait_load(server, 2, 2);
+	for (uint32_t xid = 20; xid < 30; xid++) {
+		believe_moody_is_short(server);
+		send_call(fd, xid, PROBE_MOODY);
+		fixture_expect_success(fd, xid, xid);
+	}
+	believe_moody_is_short(server);
+	fixture_moody(true);
+	send_call(fd, 30, PROBE_MOODY);
+	fixture_gate_wait(3);
+	expect_ping(fd, 31);
+	/* Nobody takes it for short any more, though it has not ended. */
+	send_call(fd, 32, PROBE_MOODY);
+	wait_load(server, 3, 3);
+	expect_ping(fd, 33);
+	fixture_gate_open();
+	for (unsigned i = 0; i < 6; i++)
+		assert_true(fixture_receive(fd, &(struct fixture_reply){ 0 }));
+	assert_int_equal(fixture_gate_most(), 3);
+	close(fd);
 	dist_server_stop(server);
 }
 
@@ -400,6 +448,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_one_worker_never_runs_two_procedures),
 	cmocka_unit_test(test_past_the_queue_callers_are_told_busy),
 	cmocka_unit_test(test_a_stuck_inline_run_is_overtaken),
+	cmocka_unit_test(test_short_procedures_do_not_wait_for_slow_ones),
 	cmocka_unit_test(test_the_role_goes_round),
 	cmocka_unit_test(test_a_procedure_that_calls_hands_the_loop_on),
 	cmocka_unit_test(test_an_overtaken_run_may_lose_its_connection),

@@ -1,6 +1,8 @@
 #include "wire/record.h"
 
 #include "base/cleanup.h"
+#include "base/large.h"
+#include "base/reserve.h"
 #include "support/check.h"
 
 #include <stdlib.h>
@@ -61,6 +63,36 @@ assert_filled(struct dist_bytes record, size_t length, uint8_t byte)
 	assert_int_equal(record.length, length);
 	for (size_t i = 0; i < length; i++)
 		assert_int_equal(record.data[i], byte);
+}
+
+static void *blocks[64];
+static unsigned n_blocks;
+
+static void
+reserve_take_all(void)
+{
+	while (n_blocks < DIST_ARRAY_SIZE(blocks) &&
+	       (blocks[n_blocks] = dist_reserve_take()))
+		n_blocks++;
+}
+
+static void
+reserve_give_all(void)
+{
+	while (n_blocks > 0)
+		assert_true(dist_reserve_give(blocks[--n_blocks]));
+}
+
+/* Blocks that nobody has. */
+static unsigned
+count_reserve(void)
+{
+	unsigned n;
+
+	reserve_take_all();
+	n = n_blocks;
+	reserve_give_all();
+	return n;
 }
 
 /* TCP keeps no message bounds: a record cut at any byte must come out whole. */
@@ -221,6 +253,61 @@ test_memory_follows_what_arrived(void **state)
 	free(block);
 }
 
+/* Where it did so before, all of it is had at once: no byte is moved as it grows. */
+static void
+test_a_peer_that_sent_as_long_a_record_is_believed(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	const uint8_t *at;
+
+	(void)state;
+	dist_record_reader_init(&reader, 128 << 20);
+	feed_fragment(&reader, true, 3000000, 'a');
+	assert_filled(next(&reader), 3000000, 'a');
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_null(reader.buffer);
+
+	feed_mark(&reader, DIST_RECORD_LAST | 3000000);
+	assert_none(&reader);
+	for (int i = 0; i < 20000; i++)
+		feed(&reader, "bbbb", 4);
+	at = reader.buffer;
+	assert_true(reader.capacity >= 3000000);
+	for (int i = 20000; i < 3000000 / 4; i++)
+		feed(&reader, "bbbb", 4);
+	assert_ptr_equal(reader.buffer, at);
+	assert_filled(next(&reader), 3000000, 'b');
+
+	/* But no longer one. */
+	assert_ok(dist_record_reader_settle(&reader));
+	feed_mark(&reader, DIST_RECORD_LAST | 100 << 20);
+	assert_none(&reader);
+	for (int i = 0; i < 20000; i++)
+		feed(&reader, "cccc", 4);
+	assert_true(reader.capacity <= 4 * 80000);
+}
+
+/* Memory of an earlier record is there anyway; a stranger's mark may have it. */
+static void
+test_kept_memory_is_used_for_the_next_record(void **state)
+{
+	struct dist_record_reader reader;
+	void *kept;
+
+	(void)state;
+	dist_large_begin();
+	kept = dist_large_alloc(2000000);
+	assert_non_null(kept);
+	dist_large_free(kept);
+	dist_record_reader_init(&reader, 128 << 20);
+	feed_mark(&reader, DIST_RECORD_LAST | 2000000);
+	for (size_t i = 0; i < 32768; i++)
+		feed(&reader, "aaaa", 4);
+	assert_ptr_equal(reader.buffer, kept);
+	dist_record_reader_fini(&reader);
+	dist_large_end();
+}
+
 /* A record's length is known by then, so the last growth fits it. */
 static void
 test_a_large_record_is_read_into_memory_of_its_size(void **state)
@@ -330,9 +417,111 @@ test_lending_to_a_reader_that_holds_something_changes_nothing(void **state)
 	dist_record_reader_init(&reader, 100);
 	feed(&reader, "\x80\0\0", 3);
 	dist_record_reader_lend(&reader, lent, sizeof(lent));
-	assert_false(reader.lent);
+	assert_ptr_not_equal(reader.buffer, lent);
 	feed(&reader, "\x04xxxx", 5);
 	assert_filled(next(&reader), 4, 'x');
+}
+
+/* But what it holds can be carried over: the start of a record, and whole ones. */
+static void
+test_what_is_held_is_carried_to_another_buffer(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t first[16384], second[16384];
+	struct dist_bytes given;
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	dist_record_reader_carry(&reader, first, sizeof(first));
+	feed_fragment(&reader, true, 100, 'a');
+	feed_fragment(&reader, true, 200, 'b');
+	feed_fragment(&reader, false, 300, 'c');
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	feed(&reader, "dd", 2);
+	given = next(&reader);
+	assert_ptr_equal(given.data, first + 4);
+
+	dist_record_reader_carry(&reader, second, sizeof(second));
+	assert_ptr_equal(reader.buffer, second);
+	/* It is run still, by the thread whose buffer that was. */
+	assert_filled(given, 100, 'a');
+	memset(first, 'x', sizeof(first));
+	assert_filled(next(&reader), 200, 'b');
+	assert_none(&reader);
+
+	dist_record_reader_carry(&reader, first, sizeof(first));
+	memset(second, 'x', sizeof(second));
+	feed(&reader, "dd", 2);
+	given = next(&reader);
+	assert_int_equal(given.length, 304);
+	assert_memory_equal(given.data + 299, "cdddd", 5);
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_null(reader.buffer);
+}
+
+static void
+test_what_does_not_fit_is_not_carried(void **state)
+{
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t first[16384], small[4096];
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	dist_record_reader_carry(&reader, first, sizeof(first));
+	for (int i = 0; i < 5; i++)
+		feed_fragment(&reader, true, 1000, (uint8_t)i);
+	dist_record_reader_carry(&reader, small, sizeof(small));
+	assert_ptr_equal(reader.buffer, first);
+	for (int i = 0; i < 5; i++)
+		assert_filled(next(&reader), 1000, (uint8_t)i);
+
+	/* It will be most of that buffer, so it goes on where it can grow. */
+	feed_mark(&reader, DIST_RECORD_LAST | 3000);
+	dist_record_reader_carry(&reader, small, sizeof(small));
+	assert_ptr_equal(reader.buffer, first);
+}
+
+static void
+test_small_records_come_in_a_block_of_the_reserve(void **state)
+{
+	struct dist_record_reader reader, second;
+	unsigned n = count_reserve();
+	uint8_t lent[16384];
+
+	(void)state;
+	dist_record_reader_init(&reader, 1 << 20);
+	feed_fragment(&reader, true, 100, 'a');
+	assert_int_equal(count_reserve(), n - 1);
+	assert_filled(next(&reader), 100, 'a');
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_int_equal(count_reserve(), n);
+
+	/* Given back wherever the reader goes from there. */
+	feed_mark(&reader, DIST_RECORD_LAST | 4);
+	assert_int_equal(count_reserve(), n - 1);
+	dist_record_reader_carry(&reader, lent, sizeof(lent));
+	assert_int_equal(count_reserve(), n);
+	assert_true(dist_record_reader_carry_to_reserve(&reader));
+	assert_int_equal(count_reserve(), n - 1);
+	assert_ok(dist_record_reader_settle(&reader));
+	assert_false(reader.lent);
+	assert_int_equal(count_reserve(), n);
+	feed(&reader, "bbbb", 4);
+	assert_int_equal(count_reserve(), n - 1);
+	feed_fragment(&reader, true, 500000, 'c');
+	assert_int_equal(count_reserve(), n);
+	assert_filled(next(&reader), 4, 'b');
+	assert_filled(next(&reader), 500000, 'c');
+	dist_record_reader_fini(&reader);
+
+	/* Without one it is memory of its own. */
+	reserve_take_all();
+	dist_record_reader_init(&second, 1 << 20);
+	feed_fragment(&second, true, 100, 'a');
+	assert_false(second.lent);
+	assert_filled(next(&second), 100, 'a');
+	dist_record_reader_fini(&second);
+	reserve_give_all();
 }
 
 static void
@@ -446,7 +635,8 @@ test_taking_a_record_keeps_what_is_joined_of_the_next(void **state)
 
 	(void)state;
 	dist_record_reader_init(&reader, 1 << 20);
-	feed_fragment(&reader, true, 90000, 'a');
+	reserve_take_all();
+	feed_fragment(&reader, true, 40000, 'a');
 	feed_fragment(&reader, false, 3000, 'b');
 	feed_fragment(&reader, false, 2000, 'b');
 	feed_mark(&reader, DIST_RECORD_LAST | 1000);
@@ -458,6 +648,7 @@ test_taking_a_record_keeps_what_is_joined_of_the_next(void **state)
 	for (int i = 0; i < 100; i++)
 		feed(&reader, "bbbbbbbbbb", 10);
 	assert_filled(next(&reader), 6000, 'b');
+	reserve_give_all();
 }
 
 /* Even one that fills most of the buffer, as long as it is not the last. */
@@ -507,6 +698,10 @@ test_random_records_in_random_pieces(void **state)
 		}
 		if (rand_r(&seed) % 2)
 			dist_record_reader_lend(&reader, lent, sizeof(lent));
+		else if (rand_r(&seed) % 2)
+			dist_record_reader_carry(&reader, lent, sizeof(lent));
+		else if (rand_r(&seed) % 2)
+			(void)dist_record_reader_carry_to_reserve(&reader);
 		assert_ok(dist_record_reader_space(&reader, &space, &room));
 		room = DIST_MIN(room, filled - at);
 		if (rand_r(&seed) % 2 && room > 0)
@@ -533,11 +728,16 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_record_at_the_limit_passes_and_one_past_it_does_not),
 	cmocka_unit_test(test_a_mark_over_the_limit_is_refused_before_its_bytes_come),
 	cmocka_unit_test(test_memory_follows_what_arrived),
+	cmocka_unit_test(test_a_peer_that_sent_as_long_a_record_is_believed),
+	cmocka_unit_test(test_kept_memory_is_used_for_the_next_record),
 	cmocka_unit_test(test_a_large_record_is_read_into_memory_of_its_size),
 	cmocka_unit_test(test_empty_fragments_are_passed_over_but_not_for_ever),
 	cmocka_unit_test(test_an_empty_last_fragment_ends_a_record),
 	cmocka_unit_test(test_a_lent_buffer_is_used_and_given_back),
 	cmocka_unit_test(test_lending_to_a_reader_that_holds_something_changes_nothing),
+	cmocka_unit_test(test_what_is_held_is_carried_to_another_buffer),
+	cmocka_unit_test(test_what_does_not_fit_is_not_carried),
+	cmocka_unit_test(test_small_records_come_in_a_block_of_the_reserve),
 	cmocka_unit_test(test_a_record_larger_than_the_lent_buffer_moves_to_the_heap),
 	cmocka_unit_test(test_settling_gives_back_what_a_large_record_took),
 	cmocka_unit_test(test_a_small_record_that_is_taken_is_copied),

@@ -108,7 +108,7 @@ test_encoder_starts_in_the_first_piece_and_grows_past_it(void **state)
 	dist_encoder_init(&encoder, first, sizeof(first), mib);
 	for (int i = 0; i < 1000; i++) {
 		assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_int, &i));
-		assert_int_equal(encoder.length, 4 * (i + 1));
+		assert_int_equal(dist_encoder_length(&encoder), 4 * (i + 1));
 		assert_int_equal(encoder.on_heap, i >= 4);
 	}
 	for (int i = 0; i < 1000; i++)
@@ -124,7 +124,7 @@ test_encoder_without_a_first_piece_works(void **state)
 	(void)state;
 	dist_encoder_init(&encoder, NULL, 0, 64);
 	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_wrapstring, &text));
-	assert_int_equal(encoder.length, 12);
+	assert_int_equal(dist_encoder_length(&encoder), 12);
 	assert_memory_equal(encoder.data, "\0\0\0\5hello\0\0\0", 12);
 }
 
@@ -136,11 +136,11 @@ test_encoder_holds_its_maximum_and_no_more(void **state)
 
 	(void)state;
 	dist_encoder_init(&encoder, NULL, 0, 4096);
-	while (encoder.length < 4096)
+	while (dist_encoder_length(&encoder) < 4096)
 		assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_int, &value));
 	assert_err(dist_encoder_put(&encoder, (xdrproc_t)xdr_int, &value),
 	           DIST_ETOOBIG);
-	assert_int_equal(encoder.length, 4096);
+	assert_int_equal(dist_encoder_length(&encoder), 4096);
 	assert_true(encoder.capacity <= 4096);
 	assert_null(dist_encoder_reserve(&encoder, 1));
 	assert_null(dist_encoder_reserve(&encoder, SIZE_MAX));
@@ -156,9 +156,9 @@ test_what_failed_to_encode_is_taken_off_again(void **state)
 	dist_encoder_init(&encoder, NULL, 0, mib);
 	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_int, &value));
 	assert_err(dist_encoder_put(&encoder, (xdrproc_t)xdr_no, &value), DIST_EENCODE);
-	assert_int_equal(encoder.length, 4);
+	assert_int_equal(dist_encoder_length(&encoder), 4);
 	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_int, &value));
-	assert_int_equal(encoder.length, 8);
+	assert_int_equal(dist_encoder_length(&encoder), 8);
 }
 
 static void
@@ -178,7 +178,7 @@ test_what_cannot_be_encoded_is_refused(void **state)
 	           DIST_EENCODE);
 	assert_err(dist_encoder_put(&encoder, (xdrproc_t)xdr_blob, &no_elements),
 	           DIST_EENCODE);
-	assert_int_equal(encoder.length, 0);
+	assert_int_equal(dist_encoder_length(&encoder), 0);
 	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_short_text, &fits));
 }
 
@@ -200,7 +200,7 @@ test_encoder_goes_back_to_patch_a_word(void **state)
 	assert_true(XDR_PUTLONG(&encoder.xdr, &later));
 	assert_true(XDR_SETPOS(&encoder.xdr, end));
 	assert_false(XDR_SETPOS(&encoder.xdr, end + 4));
-	assert_int_equal(encoder.length, 12);
+	assert_int_equal(dist_encoder_length(&encoder), 12);
 	assert_int_equal(dist_load_be32(encoder.data + 4), 42);
 }
 
@@ -218,10 +218,10 @@ test_inline_pieces_are_aligned_or_refused(void **state)
 	piece = XDR_INLINE(&encoder.xdr, 4000);
 	assert_non_null(piece);
 	memset(piece, 1, 4000);
-	assert_int_equal(encoder.length, 4000);
+	assert_int_equal(dist_encoder_length(&encoder), 4000);
 	assert_true(XDR_PUTBYTES(&encoder.xdr, "a", 1));
 	assert_null(XDR_INLINE(&encoder.xdr, 4));
-	assert_int_equal(encoder.length, 4001);
+	assert_int_equal(dist_encoder_length(&encoder), 4001);
 	assert_null(XDR_INLINE(&encoder.xdr, 2 << 20));
 
 	dist_decoder_init(&decoder, (struct dist_bytes){ (const uint8_t *)words, 8 },
@@ -444,9 +444,9 @@ test_a_deeply_nested_value_does_not_encode(void **state)
 	assert_err(dist_encoder_put(&encoder, (xdrproc_t)xdr_node, nodes),
 	           DIST_EENCODE);
 	assert_non_null(strstr(dist_error_text(), "deep"));
-	assert_int_equal(encoder.length, 0);
+	assert_int_equal(dist_encoder_length(&encoder), 0);
 	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_node, &nodes[n - 200]));
-	assert_int_equal(encoder.length, 8 * 200);
+	assert_int_equal(dist_encoder_length(&encoder), 8 * 200);
 	free(nodes);
 }
 

@@ -6,13 +6,14 @@
 #include "wire/xdr.h"
 
 #include "base/cleanup.h"
+#include "base/large.h"
 #include "support/check.h"
+#include "wire/streams.h"
 
 #include <dist/xdr.h>
 #include <stdlib.h>
 
 #define ELEMENTS_MAX 1100
-#define WIRE_MAX     (16 * 1024)
 
 static const struct type {
 	const char *name;
@@ -55,148 +56,6 @@ static const struct type {
 static const u_int counts[] = { 0,   1,   2,   3,   4,   5,   7,    8,           9,
 	                        15,  16,  17,  31,  32,  33,  63,   64,          65,
 	                        127, 128, 129, 255, 256, 257, 1000, ELEMENTS_MAX };
-
-/* --- Streams --------------------------------------------------------------------- */
-
-/* What an xdrrec stream writes to and reads from, in pieces that cut everywhere. */
-struct pipe {
-	uint8_t bytes[2 * WIRE_MAX];
-	size_t length, at;
-};
-
-static int
-pipe_read(void *arg, void *to, int length)
-{
-	struct pipe *pipe = arg;
-	size_t n = DIST_MIN((size_t)length, DIST_MIN(pipe->length - pipe->at, 1237));
-
-	memcpy(to, pipe->bytes + pipe->at, n);
-	pipe->at += n;
-	return n > 0 ? (int)n : -1;
-}
-
-static int
-pipe_write(void *arg, void *from, int length)
-{
-	struct pipe *pipe = arg;
-
-	memcpy(pipe->bytes + pipe->length, from, (size_t)length);
-	pipe->length += (size_t)length;
-	return length;
-}
-
-/* The record in @pipe, its fragments joined. */
-static size_t
-pipe_join(const struct pipe *pipe, uint8_t *to)
-{
-	size_t length = 0, at = 0, fragment;
-
-	while (at < pipe->length) {
-		fragment = dist_load_be32(pipe->bytes + at) & 0x7fffffff;
-		memcpy(to + length, pipe->bytes + at + 4, fragment);
-		length += fragment;
-		at += 4 + fragment;
-	}
-	return length;
-}
-
-/* A value and how to convert it; true is XDR's TRUE. */
-typedef bool_t convert_fn(XDR *xdrs, void *value);
-
-enum stream { OURS, OURS_UNALIGNED, MEMORY, MEMORY_UNALIGNED, RECORD, N_STREAMS };
-
-static size_t
-encode_ours(convert_fn *convert, void *value, uint8_t *wire, bool unaligned)
-{
-	DIST_CLEANUP(dist_encoder_fini) struct dist_encoder encoder;
-
-	dist_encoder_init(&encoder, wire + unaligned, 64, WIRE_MAX);
-	assert_true(convert(&encoder.xdr, value));
-	memmove(wire, encoder.data, encoder.length);
-	return encoder.length;
-}
-
-static size_t
-encode_memory(convert_fn *convert, void *value, uint8_t *wire, bool unaligned)
-{
-	size_t length;
-	XDR xdrs;
-
-	xdrmem_create(&xdrs, (char *)wire + unaligned, WIRE_MAX, XDR_ENCODE);
-	assert_true(convert(&xdrs, value));
-	length = xdr_getpos(&xdrs);
-	memmove(wire, wire + unaligned, length);
-	return length;
-}
-
-static size_t
-encode_record(convert_fn *convert, void *value, uint8_t *wire)
-{
-	struct pipe pipe = { .length = 0 };
-	XDR xdrs;
-
-	xdrrec_create(&xdrs, 1000, 1000, &pipe, pipe_read, pipe_write);
-	xdrs.x_op = XDR_ENCODE;
-	assert_true(convert(&xdrs, value));
-	assert_true(xdrrec_endofrecord(&xdrs, TRUE));
-	xdr_destroy(&xdrs);
-	return pipe_join(&pipe, wire);
-}
-
-static size_t
-encode(enum stream stream, convert_fn *convert, void *value, uint8_t *wire)
-{
-	if (stream == RECORD)
-		return encode_record(convert, value, wire);
-	if (stream == MEMORY || stream == MEMORY_UNALIGNED)
-		return encode_memory(convert, value, wire, stream == MEMORY_UNALIGNED);
-	return encode_ours(convert, value, wire, stream == OURS_UNALIGNED);
-}
-
-static bool
-decode_record(convert_fn *convert, void *value, const uint8_t *wire, size_t length)
-{
-	struct pipe pipe = { .length = 4 + length };
-	bool fine;
-	XDR xdrs;
-
-	dist_store_be32(pipe.bytes, 0x80000000u | (uint32_t)length);
-	memcpy(pipe.bytes + 4, wire, length);
-	xdrrec_create(&xdrs, 1000, 1000, &pipe, pipe_read, pipe_write);
-	xdrs.x_op = XDR_DECODE;
-	assert_true(xdrrec_skiprecord(&xdrs));
-	fine = convert(&xdrs, value);
-	xdr_destroy(&xdrs);
-	return fine;
-}
-
-static bool
-decode(enum stream stream, convert_fn *convert, void *value, const uint8_t *wire,
-       size_t length)
-{
-	bool unaligned = stream == OURS_UNALIGNED || stream == MEMORY_UNALIGNED;
-	uint8_t *memory = malloc(length + 8);
-	struct dist_decoder decoder;
-	XDR xdrs;
-	bool fine;
-
-	assert_non_null(memory);
-	memcpy(memory + unaligned, wire, length);
-	if (stream == RECORD) {
-		fine = decode_record(convert, value, wire, length);
-	} else if (stream == MEMORY || stream == MEMORY_UNALIGNED) {
-		xdrmem_create(&xdrs, (char *)memory + unaligned, (u_int)length,
-		              XDR_DECODE);
-		fine = convert(&xdrs, value);
-	} else {
-		dist_decoder_init(&decoder,
-		                  (struct dist_bytes){ memory + unaligned, length },
-		                  SIZE_MAX);
-		fine = convert(&decoder.xdr, value);
-	}
-	free(memory);
-	return fine;
-}
 
 /* --- Arrays ---------------------------------------------------------------------- */
 
@@ -258,6 +117,14 @@ fill_source(void)
 	}
 }
 
+/* A long of more than 32 bits, which stdio's streams alone refuse. */
+static bool
+is_refused(const struct type *type, enum stream stream)
+{
+	return stream == STDIO &&
+	       (type->xdr == (xdrproc_t)xdr_long || type->xdr == (xdrproc_t)xdr_u_long);
+}
+
 static void
 assert_array_same(const struct type *type, u_int n, enum stream stream)
 {
@@ -266,9 +133,10 @@ assert_array_same(const struct type *type, u_int n, enum stream stream)
 	struct array ours = { type, 0, ELEMENTS_MAX, NULL };
 	size_t length = encode(MEMORY, array_theirs, &array, expected);
 
-	assert_int_equal(encode(stream, array_ours, &array, wire), length);
-	assert_memory_equal(wire, expected, length);
-
+	if (!is_refused(type, stream)) {
+		assert_int_equal(encode(stream, array_ours, &array, wire), length);
+		assert_memory_equal(wire, expected, length);
+	}
 	assert_true(decode(MEMORY, array_theirs, &theirs, expected, length));
 	assert_true(decode(stream, array_ours, &ours, expected, length));
 	assert_int_equal(ours.n, theirs.n);
@@ -302,8 +170,10 @@ assert_vector_same(const struct type *type, u_int n, enum stream stream)
 	struct array to_ours = { type, n, 0, (char *)ours };
 	size_t length = encode(MEMORY, vector_theirs, &from, expected);
 
-	assert_int_equal(encode(stream, vector_ours, &from, wire), length);
-	assert_memory_equal(wire, expected, length);
+	if (!is_refused(type, stream)) {
+		assert_int_equal(encode(stream, vector_ours, &from, wire), length);
+		assert_memory_equal(wire, expected, length);
+	}
 	assert_true(decode(MEMORY, vector_theirs, &to_theirs, expected, length));
 	assert_true(decode(stream, vector_ours, &to_ours, expected, length));
 	assert_memory_equal(ours, theirs, n * type->size);
@@ -373,7 +243,7 @@ test_an_array_goes_into_memory_that_is_there(void **state)
 static void
 test_a_lying_count_on_another_stream_takes_little(void **state)
 {
-	static const enum stream others[] = { MEMORY, MEMORY_UNALIGNED, RECORD };
+	static const enum stream others[] = { MEMORY, MEMORY_UNALIGNED, RECORD, STDIO };
 	static const struct type *const kinds[] = { &types[0], &types[8], &types[18] };
 
 	(void)state;
@@ -599,7 +469,7 @@ test_strings_are_what_libtirpc_makes_of_them(void **state)
 static void
 test_a_lying_length_on_another_stream_takes_little(void **state)
 {
-	static const enum stream others[] = { MEMORY, MEMORY_UNALIGNED, RECORD };
+	static const enum stream others[] = { MEMORY, MEMORY_UNALIGNED, RECORD, STDIO };
 	static const uint32_t lengths[] = { 0xffffffff, 0xfffffffe, 0x80000000, 3997 };
 
 	(void)state;
@@ -637,6 +507,31 @@ test_long_bytes_on_another_stream_come_whole(void **state)
 	assert_memory_equal(into.elements, bytes + 4, n);
 	free(into.elements);
 	free(bytes);
+}
+
+/* From any stream, large arrays are in memory that the next one of their size gets. */
+static void
+test_memory_of_large_arrays_is_used_again(void **state)
+{
+	static convert_fn *const converts[] = { array_ours, bytes_ours };
+	static uint8_t bytes[4 + 400000];
+	void *before = NULL;
+
+	(void)state;
+	dist_large_begin();
+	for (size_t i = 0; i < 6; i++) {
+		struct array array = { &types[0], 0, ~0u, NULL };
+		XDR xdrs, freeing = { .x_op = XDR_FREE };
+
+		dist_store_be32(bytes, i % 2 ? 400000 : 100000);
+		xdrmem_create(&xdrs, (char *)bytes, sizeof(bytes), XDR_DECODE);
+		assert_true(converts[i % 2](&xdrs, &array));
+		if (before)
+			assert_ptr_equal(array.elements, before);
+		before = array.elements;
+		assert_true(converts[i % 2](&freeing, &array));
+	}
+	dist_large_end();
 }
 
 /* --- Pointers -------------------------------------------------------------------- */
@@ -710,6 +605,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_strings_are_what_libtirpc_makes_of_them),
 	cmocka_unit_test(test_a_lying_length_on_another_stream_takes_little),
 	cmocka_unit_test(test_long_bytes_on_another_stream_come_whole),
+	cmocka_unit_test(test_memory_of_large_arrays_is_used_again),
 	cmocka_unit_test(test_pointers_are_what_libtirpc_makes_of_them),
 	cmocka_unit_test(test_a_reference_to_nothing_does_not_encode),
 };

@@ -1,0 +1,28 @@
+/*
+ * Runs out of memory on purpose: a program that has no_memory.c in it has every call of
+ * every library for memory go through it, and a few of them fail.
+ */
+#ifndef SUPPORT_NO_MEMORY_H
+#define SUPPORT_NO_MEMORY_H
+
+#include <stdbool.h>
+
+/* False under the thread sanitizer, whose allocator cannot be put behind another. */
+bool no_memory_works(void);
+
+/*
+ * From now on, on all threads together, the @first-th call for memory fails (1 is the
+ * next), and so do those behind it, @n in all.
+ */
+void no_memory_begin(unsigned long first, unsigned long n);
+
+/* How many have failed since. */
+unsigned long no_memory_failed(void);
+
+/* None fails any more; how many have. */
+unsigned long no_memory_end(void);
+
+/* Who asked for what first failed, to stderr. */
+void no_memory_show(void);
+
+#endif
