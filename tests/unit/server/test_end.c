@@ -52,6 +52,15 @@ says_draining(void *arg)
 	return reply.words[reply.n_words - 1] == TRUE;
 }
 
+static bool
+has_one_queued(void *server)
+{
+	struct dist_server_load load;
+
+	dist_server_load(server, &load);
+	return load.queued == 1;
+}
+
 static void
 test_a_drain_finishes_what_it_has_and_refuses_what_is_new(void **state)
 {
@@ -62,8 +71,9 @@ test_a_drain_finishes_what_it_has_and_refuses_what_is_new(void **state)
 
 	(void)state;
 	send_call(fd, 1, PROBE_HOLD, false);
-	send_call(fd, 2, PROBE_HOLD, false);
 	fixture_gate_wait(1);
+	send_call(fd, 2, PROBE_HOLD, false);
+	fixture_until(has_one_queued, drain.server);
 	pthread_create(&thread, NULL, drain_on_a_thread, &drain);
 	fixture_until(says_draining, &fd);
 

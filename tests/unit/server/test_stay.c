@@ -448,6 +448,7 @@ test_a_call_is_not_left_to_the_lookout(void **state)
 	struct dist_workers *workers = &server->workers;
 	struct fixture_call hold = call_of(2, PROBE_HOLD);
 	int fd = fixture_connect(server);
+	uint64_t one = 1;
 
 	(void)state;
 	fixture_gate_open();
@@ -461,6 +462,11 @@ test_a_call_is_not_left_to_the_lookout(void **state)
 	usleep(20000);
 	dist_unlock(&workers->lock);
 	fixture_expect_success(fd, 2, 2);
+	/* As at the end of a stay: there was none that could end, and let the lookout go. */
+	dist_lock(&workers->lock);
+	workers->lookout.is_on = false;
+	dist_unlock(&workers->lock);
+	assert_int_equal(write(workers->lookout.fd, &one, sizeof(one)), sizeof(one));
 	close(fd);
 	dist_server_stop(server);
 }
