@@ -68,6 +68,17 @@ fixture_connect(struct dist_server *server)
 	return fd;
 }
 
+int
+fixture_connect_small(struct dist_server *server)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), at_most = 65536;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &at_most, sizeof(at_most)), 0);
+	fixture_connect_socket(server, fd);
+	return fd;
+}
+
 CLIENT *
 fixture_client(struct dist_server *server, rpcprog_t prog, rpcvers_t vers)
 {

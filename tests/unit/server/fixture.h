@@ -28,6 +28,9 @@ struct dist_server *fixture_server_with(const struct dist_server_options *option
 /* A connected socket; receiving gives up after 20 s. */
 int fixture_connect(struct dist_server *server);
 void fixture_connect_socket(struct dist_server *server, int fd);
+/* As a peer for which the kernel takes little that it does not read; else it may be tens
+ * of megabytes. */
+int fixture_connect_small(struct dist_server *server);
 /* libtirpc's own, which closes its socket; calls time out after 20 s. */
 CLIENT *fixture_client(struct dist_server *server, rpcprog_t prog, rpcvers_t vers);
 

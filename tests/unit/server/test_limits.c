@@ -377,7 +377,7 @@ test_a_peer_that_takes_no_replies_ends_in_time(void **state)
 {
 	struct dist_server_options options = { .reply_timeout_ms = 1 };
 	struct dist_server *server = fixture_server(&options);
-	int fd = fixture_connect(server), other = fixture_connect(server);
+	int fd = fixture_connect_small(server), other = fixture_connect(server);
 	char *bytes = malloc(1 << 20);
 	ssize_t n, total = 0;
 
@@ -456,7 +456,7 @@ test_untaken_replies_hold_no_more_than_allowed_in_all(void **state)
 {
 	struct dist_server_options options = { .max_buffered_bytes = 1 << 20 };
 	struct dist_server *server = fixture_server(&options);
-	int fd = fixture_connect(server), other = fixture_connect(server);
+	int fd = fixture_connect_small(server), other = fixture_connect(server);
 
 	(void)state;
 	expect_alive(other, 1); /* so both are there */

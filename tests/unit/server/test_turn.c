@@ -242,7 +242,7 @@ test_a_peer_that_takes_no_replies_is_not_read_further(void **state)
 	enum { N = 1024, SIZE = 64 * 1024 };
 	struct dist_server_options options = { .workers = 1, .queue = N };
 	struct dist_server *server = fixture_server(&options);
-	int fd = fixture_connect(server), other = fixture_connect(server);
+	int fd = fixture_connect_small(server), other = fixture_connect(server);
 	struct fixture_call call = { .prog = PROBE_PROG,
 		                     .vers = 1,
 		                     .proc = PROBE_MAKE,
@@ -291,7 +291,7 @@ test_a_peer_that_takes_no_replies_has_few_of_them_kept(void **state)
 		                               .queue = N,
 		                               .max_record_bytes = 2 * SIZE };
 	struct dist_server *server = fixture_server(&options);
-	int fd = fixture_connect(server), other = fixture_connect(server);
+	int fd = fixture_connect_small(server), other = fixture_connect(server);
 	struct fixture_call call = { .prog = PROBE_PROG,
 		                     .vers = 1,
 		                     .proc = PROBE_HOLD,
