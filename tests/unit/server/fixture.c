@@ -3,9 +3,11 @@
 #include "base/blocking.h"
 #include "base/clock.h"
 #include "idl/node.h"
+#include "server/core.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -77,6 +79,16 @@ fixture_connect_small(struct dist_server *server)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &at_most, sizeof(at_most)), 0);
 	fixture_connect_socket(server, fd);
 	return fd;
+}
+
+void
+fixture_accept(struct dist_server *server)
+{
+	struct pollfd listener = { .fd = server->listeners.fds[0], .events = POLLIN };
+
+	/* connect() may return a little before the connection can be accepted. */
+	assert_int_equal(poll(&listener, 1, 20000), 1);
+	dist_server_accept(server, listener.fd);
 }
 
 CLIENT *

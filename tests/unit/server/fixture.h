@@ -31,6 +31,8 @@ void fixture_connect_socket(struct dist_server *server, int fd);
 /* As a peer for which the kernel takes little that it does not read; else it may be tens
  * of megabytes. */
 int fixture_connect_small(struct dist_server *server);
+/* Where the test's thread plays the loop's: take the one that connected last. */
+void fixture_accept(struct dist_server *server);
 /* libtirpc's own, which closes its socket; calls time out after 20 s. */
 CLIENT *fixture_client(struct dist_server *server, rpcprog_t prog, rpcvers_t vers);
 

@@ -226,8 +226,7 @@ server_with_conns(const struct dist_server_options *options, int *fds, unsigned 
 	assert_ok(dist_server_open(&server, options));
 	for (unsigned i = 0; i < n; i++) {
 		fds[i] = fixture_connect(server);
-		for (unsigned j = 0; j < server->listeners.n; j++)
-			dist_server_accept(server, server->listeners.fds[j]);
+		fixture_accept(server);
 	}
 	assert_int_equal(server->n_connections, n);
 	return server;
@@ -315,8 +314,7 @@ test_whoever_makes_room_has_no_event_to_come(void **state)
 	loop->events[0].data.ptr = conn_of(loop->conns.prev);
 	loop->events[1].data.ptr = conn;
 	more = fixture_connect(server);
-	for (unsigned j = 0; j < server->listeners.n; j++)
-		dist_server_accept(server, server->listeners.fds[j]);
+	fixture_accept(server);
 	fixture_expect_closed(fds[0]);
 	assert_ptr_not_equal(loop->events[0].data.ptr, NULL);
 	assert_int_equal(loop->events[1].data.u64, DIST_LOOP_TAG_NONE);

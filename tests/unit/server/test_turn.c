@@ -347,8 +347,7 @@ test_a_turn_that_ends_at_once_forgets_no_record(void **state)
 	assert_ok(dist_server_add(server, &probe_prog_1_service));
 	self = &server->workers.threads[0];
 	fd = fixture_connect(server);
-	for (unsigned i = 0; i < server->listeners.n; i++)
-		dist_server_accept(server, server->listeners.fds[i]);
+	fixture_accept(server);
 	conn = DIST_CONTAINER_OF(server->loop.conns.next, struct dist_server_conn, link);
 	fixture_send_call(fd, &call);
 	poll_conn.fd = conn->fd;
