@@ -224,7 +224,8 @@ test_a_node_knows_the_names_and_the_times(void **state)
 	struct dist_stats *cluster, *node;
 
 	call_each_way(f);
-	expect(f, PROBE_ADD, "calls", 52, 52);
+	expect(f, PROBE_ADD, "ok", 50, 50);
+	expect(f, PROBE_ADD, "garbage_args", 2, 2);
 	cluster = of_cluster(f->cluster);
 	node = of_node(f);
 	add = find(node, PROBE_ADD);
@@ -281,6 +282,9 @@ test_stats_over_the_wire_are_those_of_the_node(void **state)
 	size_t n = 0;
 
 	call_each_way(f);
+	expect(f, PROBE_ADD, "ok", 50, 50);
+	expect(f, PROBE_ADD, "garbage_args", 2, 2);
+	expect(f, PROBE_REFUSE, "system_error", 3, 3);
 	expect(f, 99, "no_procedure", 4, 4);
 	assert_ok(dist_stats_fetch(&told, f->address, 20000));
 	node = of_node(f);
