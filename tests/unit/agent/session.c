@@ -131,7 +131,9 @@ static enum dist_err
 start_master(void *arg)
 {
 	struct system *system = arg;
+	/* A busy machine may keep the node from beating for longer than it asks for. */
 	struct dist_master_options options = { .listen = "127.0.0.1:0",
+		                               .min_lease_ms = PATIENCE_MS,
 		                               .no_rpcbind = true };
 	enum dist_err err = dist_master_start(&system->master, &options);
 

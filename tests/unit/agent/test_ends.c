@@ -82,7 +82,9 @@ had_check(struct had *had)
 static struct dist_master *
 start_master(char address[32])
 {
+	/* A busy machine may keep nodes from beating for longer than they ask for. */
 	struct dist_master_options options = { .listen = "127.0.0.1:0",
+		                               .min_lease_ms = PATIENCE_MS,
 		                               .no_rpcbind = true };
 	struct dist_master *master;
 

@@ -1,6 +1,8 @@
 /* Nodes as programs start them, with masters in this same process. */
 #include "unit/master/registry.h"
 
+#include "base/clock.h"
+
 #include <dist/log.h>
 #include <dist/node.h>
 #include <poll.h>
@@ -23,12 +25,15 @@ master_text(struct registry *registry)
 	return text;
 }
 
+/* For nodes that a busy machine may keep from beating for longer than they ask for. */
+#define PATIENT .min_lease_ms = PATIENCE_MS
+
 static int
 setup(void **state)
 {
 	static struct registry registry;
 
-	registry_open(&registry, NULL);
+	registry_open(&registry, &(struct dist_master_options){ PATIENT });
 	*state = &registry;
 	return 0;
 }
@@ -67,6 +72,7 @@ test_a_node_is_listed_as_it_describes_itself(void **state)
 	struct dist_node *node =
 		start(&(struct dist_node_options){ .masters = master_text(registry),
 	                                           .name = "worker",
+	                                           .heartbeat_ms = 10000,
 	                                           .attributes = attributes },
 	              1);
 	dist_view view = registry_list(registry, false);
@@ -75,7 +81,7 @@ test_a_node_is_listed_as_it_describes_itself(void **state)
 	assert_int_equal(view.nodes.dist_node_entries_len, 1);
 	assert_string_equal(entry->name, "worker");
 	assert_int_equal(entry->capacity, 2);
-	assert_int_equal(entry->lease_ms, 300);
+	assert_int_equal(entry->lease_ms, 30000);
 	assert_int_equal(entry->services.services_val[0].prog, hollow_service.program);
 	assert_string_equal(entry->services.services_val[0].prog_name, "HOLLOW_PROG");
 	assert_string_equal(entry->attrs.dist_attrs_val[0].name, "rack");
@@ -103,17 +109,26 @@ test_a_node_on_all_addresses_learns_its_name(void **state)
 static void
 test_heartbeats_hold_the_lease(void **state)
 {
-	struct registry *registry = *state;
-	struct dist_node *node = start(
-		&(struct dist_node_options){ .masters = master_text(registry) }, 1);
-	dist_view before = registry_watch(registry, NULL, 0), after;
+	int64_t until_ns = dist_deadline_in_ms(PATIENCE_MS);
+	dist_view before, after;
+	struct registry registry;
+	struct dist_node *node;
 
-	/* Three leases without a change. */
-	after = registry_watch(registry, &before, 900);
-	assert_int_equal(after.epoch, before.epoch);
-	registry_free_view(&before);
+	(void)state;
+	registry_open(&registry, NULL);
+	node = start(&(struct dist_node_options){ .masters = master_text(&registry) }, 1);
+	after = registry_watch(&registry, NULL, 0);
+	/* Three leases without a change. A busy machine may let one end: then the next. */
+	do {
+		before = after;
+		after = registry_watch(&registry, &before, 900);
+		registry_free_view(&before);
+		assert_false(dist_deadline_passed(until_ns));
+	} while (after.epoch != before.epoch ||
+	         dist_master_n_nodes(registry.master) != 1);
 	registry_free_view(&after);
 	dist_node_stop(node);
+	registry_close(&registry);
 }
 
 static void
@@ -124,7 +139,7 @@ test_a_master_that_comes_back_finds_its_nodes(void **state)
 	char listen[32];
 
 	(void)state;
-	registry_open(&registry, NULL);
+	registry_open(&registry, &(struct dist_master_options){ PATIENT });
 	strcpy(listen, master_text(&registry));
 	for (int i = 0; i < 3; i++)
 		nodes[i] = start(&(struct dist_node_options){ .masters = listen }, 1);
@@ -166,7 +181,7 @@ test_two_masters_hold_one_node(void **state)
 	struct dist_node *node;
 	char masters[80];
 
-	registry_open(&second, NULL);
+	registry_open(&second, &(struct dist_master_options){ PATIENT });
 	snprintf(masters, sizeof(masters), "127.0.0.1:%u, 127.0.0.1:%u",
 	         dist_master_port(registry->master), dist_master_port(second.master));
 	node = start(&(struct dist_node_options){ .masters = masters }, 2);
@@ -230,7 +245,8 @@ test_an_absent_master_is_not_an_end(void **state)
 	                                                       .heartbeat_ms = 100,
 	                                                       .no_rpcbind = true }));
 	assert_err(dist_node_wait_registered(node, 1, 50), DIST_ETIMEDOUT);
-	registry_open(&registry, &(struct dist_master_options){ .listen = listen });
+	registry_open(&registry,
+	              &(struct dist_master_options){ .listen = listen, PATIENT });
 	assert_ok(dist_node_wait_registered(node, 1, PATIENCE_MS));
 	assert_int_equal(dist_master_n_nodes(registry.master), 1);
 	dist_node_stop(node);
@@ -373,7 +389,7 @@ test_the_order_to_drain_wakes_whoever_polls(void **state)
 static const struct CMUnitTest tests[] = {
 	NODE_TEST(test_a_node_is_listed_as_it_describes_itself),
 	NODE_TEST(test_a_node_on_all_addresses_learns_its_name),
-	NODE_TEST(test_heartbeats_hold_the_lease),
+	cmocka_unit_test(test_heartbeats_hold_the_lease),
 	cmocka_unit_test(test_a_master_that_comes_back_finds_its_nodes),
 	NODE_TEST(test_an_instance_cannot_be_taken_over_from_elsewhere),
 	NODE_TEST(test_two_masters_hold_one_node),

@@ -19,7 +19,6 @@ start_node(struct registry *registry, const char *name)
 	assert_ok(dist_node_start(&node, services,
 	                          &(struct dist_node_options){ .masters = masters,
 	                                                       .name = name,
-	                                                       .heartbeat_ms = 100,
 	                                                       .no_rpcbind = true }));
 	return node;
 }

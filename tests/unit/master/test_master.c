@@ -258,10 +258,13 @@ test_a_silent_node_is_gone_with_its_lease(void **state)
 
 	handmade_open(&node, registry, 1);
 	node.as.lease_ms = 300;
-	assert_int_equal(handmade_register(&node), DIST_REGISTRY_OK);
-	assert_int_equal(handmade_beat(&node), DIST_REGISTRY_OK);
+	/* On a busy machine it may be over before the first beat. */
+	do
+		assert_int_equal(handmade_register(&node), DIST_REGISTRY_OK);
+	while (handmade_beat(&node) != DIST_REGISTRY_OK);
 	registry_await_live(registry, 0);
 	assert_int_equal(handmade_beat(&node), DIST_REGISTRY_UNKNOWN);
+	node.as.lease_ms = 60000;
 	assert_int_equal(handmade_register(&node), DIST_REGISTRY_OK);
 	assert_int_equal(dist_master_n_nodes(registry->master), 1);
 	handmade_close(&node);
