@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "client/hostile.h"
 #include "probe.h"
+#include "unit/client/sent.h"
 
 #define N_SERVERS 4
 
@@ -312,8 +313,7 @@ hedge_among_two(struct fixture *f, bool first_dies, bool second_dies, bool secon
 	first = server_at(f, noted.address[at_first]);
 	second = server_at(f, noted.address[1 - at_first]);
 	until_in_flight(cluster, 2, &noted);
-	/* The second is sent by now, or about to be. */
-	assert_err(dist_waiter_wait(waiter, 50), DIST_ETIMEDOUT);
+	until_all_is_sent(cluster);
 
 	dying[0] = second_sooner ? (second_dies ? second : NULL) : (first_dies ? first : NULL);
 	dying[1] = second_sooner ? (first_dies ? first : NULL) : (second_dies ? second : NULL);
