@@ -397,13 +397,16 @@ test_a_call_never_returns_to_where_it_was_lost(void **state)
 		                             .timeout_ms = 300 };
 	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
 	char lost[32];
-	int result = 0;
+	int result = 0, id = 0;
 
 	(void)state;
 	hostile_forget_runs();
 	snprintf(lost, sizeof(lost), "127.0.0.1:%u", hostile_port(servers[0]));
-	assert_int_equal(probe_add_1(7, 1, &result, clnt), RPC_TIMEDOUT);
-	assert_int_equal(hostile_runs(7), 1);
+	/* On a busy machine the time of one may be over before it comes there. */
+	do
+		assert_int_equal(probe_add_1(++id, 1, &result, clnt), RPC_TIMEDOUT);
+	while (id < 50 && hostile_runs((uint32_t)id) == 0);
+	assert_int_equal(hostile_runs((uint32_t)id), 1);
 	clnt_destroy(clnt);
 
 	/* One that does not wait is told at once, and the truth: it may have run. */

@@ -718,7 +718,7 @@ call_two_servers(enum hostile_manner first, enum hostile_manner second)
 {
 	struct hostile *servers[2] = { hostile_start(first, 1), hostile_start(second, 2) };
 	struct dist_cluster *cluster = open_cluster(servers, 2);
-	struct dist_call_options options = { .timeout_ms = 10000 };
+	struct dist_call_options options = { .timeout_ms = 60000 };
 	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
 	int sum;
 
@@ -728,7 +728,7 @@ call_two_servers(enum hostile_manner first, enum hostile_manner second)
 		sum = 0;
 		assert_int_equal(probe_add_1(i, 1, &sum, clnt), RPC_SUCCESS);
 		assert_int_equal(sum, i + 1);
-		assert_true(dist_clock_ns() - started_ns < 5000 * DIST_NS_PER_MS);
+		assert_true(dist_clock_ns() - started_ns < 30000 * DIST_NS_PER_MS);
 	}
 	clnt_destroy(clnt);
 	dist_cluster_close(cluster);
