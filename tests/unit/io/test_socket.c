@@ -275,14 +275,24 @@ static void
 test_loopback_is_all_or_nothing(void **state)
 {
 	struct dist_listeners taken, again;
+	char text[DIST_ADDRESS_TEXT_MAX];
+	enum dist_err err;
 
 	(void)state;
 	if (!host_has_ipv6())
 		return; /* there is nothing that could be left */
-	taken = listen_on("[::1]:0");
-	assert_no_listening(NULL, taken.port, DIST_EADDRINUSE, "[::1]:");
-	dist_listeners_close(&taken);
-	assert_ok(dist_listeners_open(&again, NULL, taken.port));
+	/* Others of this host may have the port in the other family, at any time. */
+	do {
+		taken = listen_on("[::1]:0");
+		dist_sockaddr_format(&taken.address, text);
+		err = dist_listeners_open(&again, NULL, taken.port);
+		assert_int_equal(err, DIST_EADDRINUSE);
+		dist_listeners_close(&taken);
+		if (!strstr(dist_error_text(), text))
+			continue;
+		err = dist_listeners_open(&again, NULL, taken.port);
+	} while (err == DIST_EADDRINUSE);
+	assert_ok(err);
 	dist_listeners_close(&again);
 }
 
