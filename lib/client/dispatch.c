@@ -249,12 +249,31 @@ dist_dispatch_caller_waits(const struct dist_call *call)
 	return started_here == call;
 }
 
-/* The last try came to nothing: another, unless there is one beside it already. */
+/*
+ * The last try came to nothing. Whether that is taken care of: there is one beside it still,
+ * or there was, and its node's answer is the call's.
+ */
+static bool
+call_has_second(struct dist_call *call)
+{
+	struct dist_call *failed;
+
+	if (dist_hedge_wait(call))
+		return true;
+	failed = dist_hedge_take_failed(call);
+	if (!failed)
+		return false;
+	dist_dispatch_resume(call, failed);
+	dist_call_unref(failed);
+	return true;
+}
+
+/* The last try came to nothing: another. */
 static void
 call_place_again(struct dist_call *call)
 {
 	dist_call_leave_conn(call);
-	if (!dist_hedge_wait(call))
+	if (!call_has_second(call))
 		dist_dispatch_place(call);
 }
 
@@ -291,7 +310,7 @@ dist_dispatch_lost(struct dist_call *call, enum dist_err err, const char *why)
 	call_keep_failure(call, err, NULL, why);
 	if (call->idempotent)
 		dist_call_leave_conn(call);
-	if (!dist_hedge_wait(call))
+	if (!call_has_second(call))
 		call_place_lost(call);
 }
 

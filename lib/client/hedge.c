@@ -27,6 +27,7 @@ struct dist_hedge {
 	/* Under the first's lock. */
 	struct dist_call *second;  /* on its way; holds a reference; NULL */
 	struct dist_peer *lost_on; /* a second was; holds a reference; NULL */
+	struct dist_call *failed;  /* a second with an error's answer; as well; NULL */
 	bool waits; /* the first has no try of its own, and this has a reference of its */
 	bool over;  /* the first has its outcome */
 
@@ -213,21 +214,38 @@ dist_hedge_wait(struct dist_call *call)
 	return waits;
 }
 
+struct dist_call *
+dist_hedge_take_failed(struct dist_call *call)
+{
+	struct dist_call *failed;
+
+	if (call->hedging != DIST_HEDGE_FIRST)
+		return NULL;
+	dist_lock(&call->lock);
+	failed = DIST_TAKE(call->hedge->failed);
+	dist_unlock(&call->lock);
+	return failed;
+}
+
 static void
 first_outcome(struct dist_call *first)
 {
 	struct dist_hedge *hedge = first->hedge;
-	struct dist_call *second;
+	struct dist_call *second, *failed;
 	bool waits;
 
 	dist_lock(&first->lock);
 	hedge->over = true;
 	second = hedge->second;
 	hedge->second = NULL;
+	failed = DIST_TAKE(hedge->failed);
 	waits = hedge->waits;
 	hedge->waits = false;
 	dist_unlock(&first->lock);
 
+	/* They hold each other. */
+	if (failed)
+		dist_call_unref(failed);
 	if (dist_loop_timer_cancel(dist_runtime_loop(first->runtime), &hedge->timer))
 		dist_call_unref(first);
 	if (second) {
@@ -245,7 +263,7 @@ second_outcome(struct dist_call *second)
 {
 	struct dist_call *first = second->first;
 	struct dist_hedge *hedge = first->hedge;
-	bool failed, resumes = false;
+	bool failed, resumes = false, kept = false;
 
 	dist_lock(&first->lock);
 	/* Else the first has ended, and knows. */
@@ -256,11 +274,14 @@ second_outcome(struct dist_call *second)
 		hedge->waits = false;
 		if (second->n_lost)
 			hedge->lost_on = dist_peer_ref(second->peer);
+		kept = !resumes && second->err == DIST_ERPC;
+		if (kept)
+			hedge->failed = second;
 	}
 	dist_unlock(&first->lock);
 	if (resumes)
 		dist_dispatch_resume(first, second);
-	if (failed)
+	if (failed && !kept)
 		dist_call_unref(second);
 }
 

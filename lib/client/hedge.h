@@ -14,10 +14,12 @@
  *   the first's try fails    with a second on its way it waits for that, instead of going
  *                            elsewhere: that is its second try already
  *   the second fails         a first that waits goes on, with the node that the second was
- *                            lost on among its own; one that does not wait never hears
+ *                            lost on among its own; one that does not wait hears of it
+ *                            when its own try fails
  *
- * An answer that is an error of the procedure's ends a first, but a second only when the
- * first waits for it, since the first may do better. At most one second a call; it draws
+ * An answer that is an error of the procedure's ends a first. Of a second's it ends the
+ * call once the first's try has come to nothing, and not sooner, since that may do better;
+ * but then it must, since the procedure has run. At most one second a call; it draws
  * from the retries that the cluster allows, and is not sent when there are none.
  *
  * Calls without hedging have none of this: one byte of theirs says so.
@@ -47,6 +49,12 @@ void dist_hedge_answered(struct dist_call *second, const uint8_t *results, size_
  * places it.
  */
 bool dist_hedge_wait(struct dist_call *call);
+
+/*
+ * After dist_hedge_wait() said false: a second that ended before, with an answer that was
+ * an error, of which dist_dispatch_resume() is to know. NULL: there was none. Given.
+ */
+struct dist_call *dist_hedge_take_failed(struct dist_call *call);
 
 /* The peer whose answer a first has from its second; NULL: it is its own. */
 struct dist_peer *dist_hedge_winner(const struct dist_call *call);

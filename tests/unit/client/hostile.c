@@ -151,14 +151,34 @@ answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid, b
 	return visitor_send(hostile, visitor, at);
 }
 
+static void
+note_run(const struct held *held)
+{
+	if (held->proc == PROBE_ADD && held->first < HOSTILE_IDS)
+		atomic_fetch_add(&runs[held->first], 1);
+}
+
 static bool
 answer_held(struct hostile *hostile, struct visitor *visitor)
 {
-	bool twice = hostile->manner == HOSTILE_TWICE;
+	enum hostile_manner manner = atomic_load(&hostile->manner);
+	bool twice = manner == HOSTILE_TWICE;
 
+	if (manner == HOSTILE_HOLDS)
+		return true;
 	while (visitor->n_held) {
 		uint32_t i = hostile_random(&hostile->seed, visitor->n_held);
 		struct held held = visitor->held[i];
+
+		if (manner == HOSTILE_BUSY || manner == HOSTILE_FAILS) {
+			visitor->held[i] = visitor->held[--visitor->n_held];
+			if (manner == HOSTILE_FAILS)
+				note_run(&held);
+			if (!answer_failure(hostile, visitor, held.xid,
+			                    manner == HOSTILE_BUSY))
+				return false;
+			continue;
+		}
 
 		if (one_in(hostile, 3))
 			return true; /* the others later */
@@ -209,8 +229,13 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 		return true;
 	if (is_busy(hostile))
 		return answer_failure(hostile, visitor, held.xid, true);
-	if (held.proc == PROBE_ADD && held.first < HOSTILE_IDS)
-		atomic_fetch_add(&runs[held.first], 1);
+	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_FAILS) {
+		if (visitor->n_held == HELD_MAX)
+			return false;
+		visitor->held[visitor->n_held++] = held;
+		return true;
+	}
+	note_run(&held);
 	if (hostile->manner == HOSTILE_CLOSES || one_in(hostile, 150))
 		return false;
 	if (one_in(hostile, 30))

@@ -19,6 +19,8 @@ enum hostile_manner {
 	HOSTILE_TWICE,      /* answers with an xid of nobody's first, and then twice */
 	HOSTILE_SILENT,     /* takes every call, and answers none */
 	HOSTILE_CLOSES,     /* runs every call, and ends the connection instead of answering */
+	HOSTILE_HOLDS,      /* keeps every call, for what it does next */
+	HOSTILE_FAILS,      /* runs every call, and says SYSTEM_ERR */
 };
 
 /* Ids of calls that are counted: the first argument of PROBE_ADD. */

@@ -432,6 +432,56 @@ test_a_call_never_returns_to_where_it_was_lost(void **state)
 	hostile_stop(servers[1]);
 }
 
+/*
+ * The second ran and failed, which is not the call's outcome while its first may do better.
+ * When that is refused, it is: to say that the call did not run would be wrong.
+ */
+static void
+test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
+{
+	struct hostile *servers[] = { hostile_start(HOSTILE_HOLDS, 1),
+		                      hostile_start(HOSTILE_HOLDS, 2) };
+	struct dist_cluster *cluster = cluster_of(servers, 2);
+	struct dist_call_options options = { .idempotent = true, .hedge_after_ms = 10 };
+	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
+	struct dist_waiter *waiter;
+	struct in_flight noted;
+	unsigned failing;
+	char address[32];
+	uint32_t id = 1;
+	int result = 0;
+
+	(void)state;
+	hostile_forget_runs();
+	waiter = dist_go(clnt, probe_add_1, (int)id, 1, &result);
+	assert_non_null(waiter);
+	/* Where it is first, which must be seen before it is hedged: else again. */
+	while (look_in_flight(cluster, &noted), noted.n[0] + noted.n[1] != 1) {
+		dist_waiter_free(waiter);
+		waiter = dist_go(clnt, probe_add_1, (int)++id, 1, &result);
+		assert_non_null(waiter);
+	}
+	snprintf(address, sizeof(address), "127.0.0.1:%u", hostile_port(servers[0]));
+	failing = strcmp(address, noted.address[noted.n[0] ? 0 : 1]) == 0 ? 1 : 0;
+	hostile_change(servers[failing], HOSTILE_FAILS);
+	do
+		look_in_flight(cluster, &noted);
+	while (hostile_runs(id) != 1 || noted.n[0] + noted.n[1] != 1);
+	assert_false(dist_waiter_done(waiter));
+	hostile_change(servers[failing], HOSTILE_BUSY);
+	hostile_change(servers[1 - failing], HOSTILE_BUSY);
+	assert_err(dist_waiter_wait(waiter, DIST_FOREVER), DIST_ERPC);
+	assert_int_equal(dist_waiter_status(waiter), RPC_SYSTEMERROR);
+	assert_int_equal(hostile_runs(id), 1);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", hostile_port(servers[failing]));
+	assert_string_equal(dist_waiter_node(waiter)->address, address);
+	dist_waiter_free(waiter);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+	hostile_stop(servers[0]);
+	hostile_stop(servers[1]);
+}
+
 /* --- Replies that nobody waits for ---------------------------------------------------- */
 
 static atomic_uint n_stray_lines;
@@ -523,6 +573,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_both_die_and_are_named),
 	TEST(test_both_die_the_second_sooner_and_are_named),
 	cmocka_unit_test(test_a_call_never_returns_to_where_it_was_lost),
+	cmocka_unit_test(test_a_second_that_failed_is_heard_when_the_first_is_refused),
 	cmocka_unit_test(test_stray_and_repeated_replies_are_counted_and_dropped),
 	cmocka_unit_test(test_a_long_list_is_cut_between_names),
 };
