@@ -1,6 +1,7 @@
 /*
  * What every cmocka program here starts with: cmocka and the headers that it wants before
- * it, assertions on our own types, and a main() that looks for descriptors left open.
+ * it, assertions on our own types, and a main() that looks for descriptors left open and
+ * tells which case ran, and where, when its time is up.
  */
 #ifndef SUPPORT_CHECK_H
 #define SUPPORT_CHECK_H
@@ -15,7 +16,11 @@
 
 #include <dirent.h>
 #include <dist/error.h>
+#include <execinfo.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 /* The expression gives DIST_OK; the sentence of what went wrong is shown otherwise. */
 #define assert_ok(expression) assert_err(expression, DIST_OK)
@@ -69,6 +74,59 @@ check_descriptors(int n_failed, unsigned n_before)
 	return 1;
 }
 
+/* --- Which case runs: cmocka does not tell ------------------------------------------ */
+
+static const struct CMUnitTest *check_case; /* NULL before the first */
+static const struct CMUnitTest *check_cases;
+
+static inline int
+check_setup(void **state)
+{
+	check_case = check_case ? check_case + 1 : check_cases;
+	return check_case->setup_func ? check_case->setup_func(state) : 0;
+}
+
+static inline void
+check_test(void **state)
+{
+	check_case->test_func(state);
+}
+
+/* Meson ends so what goes on for too long. */
+static inline void
+check_on_term(int number)
+{
+	static const char what[] = "it was ended in ";
+	const char *name = check_case ? check_case->name : "no case";
+	void *frames[32];
+	int n = backtrace(frames, 32);
+
+	(void)!write(STDERR_FILENO, what, sizeof(what) - 1);
+	(void)!write(STDERR_FILENO, name, strlen(name));
+	(void)!write(STDERR_FILENO, "\n", 1);
+	backtrace_symbols_fd(frames, n, STDERR_FILENO);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* The array is what cmocka is to run in the place of @cases. */
+static inline void
+check_begin(const struct CMUnitTest *cases, struct CMUnitTest *array, size_t n)
+{
+	void *frame;
+
+	check_cases = cases;
+	for (size_t i = 0; i < n; i++) {
+		array[i] = cases[i];
+		array[i].setup_func = check_setup;
+		array[i].test_func = check_test;
+	}
+	/* Each line of TAP is seen, whatever comes of the next case. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	backtrace(&frame, 1); /* what it needs it takes the first time */
+	signal(SIGTERM, check_on_term);
+}
+
 static inline int
 check_skip_all(void)
 {
@@ -85,11 +143,13 @@ check_skip_all(void)
 #define CHECK_MAIN_WHERE(can_run, tests) \
 	int main(void) \
 	{ \
+		struct CMUnitTest array[sizeof(tests) / sizeof((tests)[0])]; \
 		unsigned n_before = check_count_descriptors(); \
 		int n_failed; \
 		if (!(can_run)) \
 			return check_skip_all(); \
-		n_failed = cmocka_run_group_tests(tests, NULL, NULL); \
+		check_begin(tests, array, sizeof(tests) / sizeof((tests)[0])); \
+		n_failed = cmocka_run_group_tests_name(#tests, array, NULL, NULL); \
 		return check_descriptors(n_failed, n_before); \
 	}
 

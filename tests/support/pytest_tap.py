@@ -1,14 +1,21 @@
 """A pytest plugin that prints TAP instead of pytest's own report.
 
 Meson and scripts/test then count each case. What a failed case printed and raised follows
-it as comments. Used as: pytest -p pytest_tap FILE.
+it as comments. One that goes on for too long, and is ended by Meson for that, tells where
+it is. Used as: pytest -p pytest_tap FILE.
 """
 
+import faulthandler
+import os
+import signal
 import sys
 
 import pytest
 
 number = 0
+
+# To stderr as it is now, before pytest takes it.
+faulthandler.register(signal.SIGTERM, file=os.dup(2), chain=True)
 
 
 @pytest.hookimpl(trylast=True)
