@@ -480,7 +480,9 @@ system_open(struct system *system)
 static void
 master_main(int port, int stop)
 {
+	/* To be probed takes a connection, and a busy machine may be ten seconds at it. */
 	struct dist_master_options options = { .listen = "127.0.0.1:0",
+		                               .probe_ms = 600000,
 		                               .no_rpcbind = true };
 	struct dist_master *master;
 	unsigned number;
