@@ -260,14 +260,15 @@ dist_call_has_tried(const struct dist_call *call, const struct dist_peer *peer)
 }
 
 /*
- * Encode the credential and the arguments. DIST_EENCODE, DIST_ETOOBIG, DIST_ENOMEM.
+ * call_record.c: encode the credential and the arguments. DIST_EENCODE, DIST_ETOOBIG,
+ * DIST_ENOMEM.
  */
 enum dist_err dist_call_encode(struct dist_call *call, const struct opaque_auth *cred,
                                xdrproc_t xdr_args, const void *args,
                                size_t max_record) DIST_MUST_CHECK;
 
 /*
- * Write mark and header for one sending, before the arguments.
+ * call_record.c: write mark and header for one sending, before the arguments.
  * @with_meta  the peer understands DIST_META.
  * Returns where the record starts; its length, mark included, in *ret_length.
  */
