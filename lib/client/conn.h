@@ -174,12 +174,15 @@ void dist_conn_close_if_idle(struct dist_conn *conn);
 
 /* conn.c: one-shot arming for what the roles need now. */
 void dist_conn_arm_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
-/* conn.c: a role was given up on a closed connection. */
-void dist_conn_try_dispose_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
 /* conn.c: have the loop read, once it is clear that nobody else does. */
 void dist_conn_set_idle_timer_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
 /* conn.c: have dist_conn_serve() run soon. */
 void dist_conn_post_service_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+
+/* conn_end.c: a role was given up on a closed connection. */
+void dist_conn_try_dispose_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+/* conn_end.c: the run function of @dispose_task, which that one posts. */
+void dist_conn_dispose(struct dist_task *task);
 
 /*
  * conn_write.c: send what waits, unless somebody does. The lock is dropped meanwhile and
