@@ -162,8 +162,9 @@ bool dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t dead
 void dist_conn_serve(struct dist_conn *conn);
 
 /*
- * End it: calls whose record was not sent go elsewhere, the others are lost. @err and the
- * text are what they are told. Under no lock. Again: nothing.
+ * End it: calls whose record was not sent go elsewhere, the others are lost; with
+ * DIST_EBUSY, none of them ran. @err and the text are what they are told. Under no lock.
+ * Again: nothing.
  */
 void dist_conn_close(struct dist_conn *conn, enum dist_err err, const char *why);
 

@@ -71,6 +71,11 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 	while ((link = dist_list_pop(&sent))) {
 		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
 		atomic_fetch_sub(&conn->peer->in_flight, 1);
+		if (err == DIST_EBUSY) {
+			dist_stats_over(conn->peer, call, DIST_OUTCOME_DRAINING);
+			dist_dispatch_not_run(call, err, text);
+			continue;
+		}
 		dist_stats_over(conn->peer, call, DIST_OUTCOME_LOST);
 		dist_dispatch_lost(call, err == DIST_ECLOSED ? err : DIST_ECONNRESET, text);
 	}

@@ -28,6 +28,7 @@
 #include "client/runtime_internal.h"
 #include "client/seldom.h"
 #include "client/stats.h"
+#include "idl/node.h"
 #include "io/socket.h"
 #include "wire/callmsg.h"
 
@@ -134,6 +135,14 @@ conn_look_up(struct dist_conn *conn, struct reply *replies, unsigned n)
 	atomic_fetch_sub_explicit(&conn->peer->in_flight, n_found, memory_order_relaxed);
 }
 
+/* None of the calls on its connection runs that was not answered before it (node.x). */
+static bool
+reply_is_goodbye(const struct dist_reply_header *header)
+{
+	return header->xid == 0 && header->has_meta &&
+	       header->meta.not_run == DIST_NOT_RUN_GOODBYE;
+}
+
 /* All whole records that are here; @own is what this thread itself waits for, or NULL. */
 static enum dist_err
 conn_take_replies(struct dist_conn *conn, struct dist_call *own)
@@ -142,18 +151,19 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 	struct dist_pushes pushes;
 	struct dist_tally tally;
 	enum dist_err err = DIST_OK;
-	bool have = true;
+	bool have = true, goodbye = false;
 	unsigned n;
 
 	dist_tally_init(&tally, conn->peer);
 	dist_pushes_begin(&pushes);
-	while (have && !err) {
+	while (have && !err && !goodbye) {
 		for (n = 0; n < BATCH_MAX; n++) {
 			err = dist_record_reader_next(&conn->reader, &replies[n].record, &have);
 			if (err || !have)
 				break;
 			err = dist_reply_header_read(replies[n].record, &replies[n].header);
-			if (err)
+			goodbye = !err && reply_is_goodbye(&replies[n].header);
+			if (err || goodbye)
 				break;
 		}
 		if (n == 0)
@@ -174,7 +184,12 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 	dist_pushes_end(&pushes);
 	if (atomic_load_explicit(&conn->peer->leaving, memory_order_relaxed))
 		dist_conn_close_if_idle(conn);
-	return err;
+	if (!goodbye)
+		return err;
+	/* Not here again for a while, and not by the calls that go elsewhere now. */
+	atomic_store(&conn->peer->leaving, true);
+	return dist_error_set(DIST_EBUSY, "it has stopped, and did not run the calls that "
+	                                  "it had not answered");
 }
 
 enum received {

@@ -80,6 +80,8 @@ struct dist_server_conn {
 	struct dist_record_reader reader;
 	struct dist_served *served; /* of its last call; NULL: it has not called yet */
 	bool has_records;           /* whole records may be left in @reader */
+	bool has_meta;              /* its calls carry our verifier */
+	bool said_goodbye;          /* nothing is answered any more: it closes */
 	int64_t received_ns;        /* when what is in @reader was read */
 	int64_t record_since_ns; /* when an unfinished record began; 0: there is none */
 	size_t counted_held;     /* of it: hoard.h */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/core.h"
 #include "server/deferred.h"
+#include "server/reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +167,8 @@ loop_on_event(struct dist_worker *self, const struct epoll_event *event)
 		return loop_on_conn(self, event->data.ptr, event->events);
 	if (tag == DIST_LOOP_TAG_WAKE)
 		loop_on_wake(server);
-	else if (tag != DIST_LOOP_TAG_NONE)
+	else if (tag >= DIST_LOOP_TAG_LISTENER &&
+	         tag < DIST_LOOP_TAG_LISTENER + server->listeners.n)
 		dist_server_accept(server,
 		                   server->listeners.fds[tag - DIST_LOOP_TAG_LISTENER]);
 	return true;
@@ -354,13 +356,45 @@ loop_is_idle(struct dist_server *server)
 	return load.running == 0 && load.queued == 0;
 }
 
-static bool
-loop_all_is_sent(struct dist_server *server)
+/* Whoever has connected is spoken to, and nobody else can. */
+static void
+loop_close_listeners(struct dist_server *server)
+{
+	for (unsigned i = 0; i < server->listeners.n; i++)
+		dist_server_accept(server, server->listeners.fds[i]);
+	dist_listeners_close(&server->listeners);
+}
+
+/*
+ * A call may cross the end of its connection on the way, and its caller could not know that
+ * it did not run: so our own peers are told, and those who have not called yet.
+ */
+static void
+loop_say_goodbye(struct dist_server *server)
 {
 	struct dist_server_conn *conn, *next;
 
 	DIST_LIST_EACH (conn, next, &server->loop.conns, link) {
-		if (atomic_load_explicit(&conn->unsent, memory_order_relaxed) > 0)
+		struct dist_reply_to to = { .conn = conn, .has_meta = true };
+
+		dist_deferred_fail_all(server, conn);
+		if (conn->served && !conn->has_meta)
+			continue;
+		conn->said_goodbye = true;
+		dist_reply_not_run(&to, DIST_NOT_RUN_GOODBYE);
+		dist_server_conn_flush(conn);
+	}
+}
+
+/* All replies have left, and who was told goodbye has closed. */
+static bool
+loop_is_deserted(struct dist_server *server)
+{
+	struct dist_server_conn *conn, *next;
+
+	DIST_LIST_EACH (conn, next, &server->loop.conns, link) {
+		if (conn->said_goodbye ||
+		    atomic_load_explicit(&conn->unsent, memory_order_relaxed) > 0)
 			return false;
 	}
 	return true;
@@ -379,13 +413,11 @@ loop_may_end(struct dist_server *server)
 	    dist_stay_is_away(server))
 		return false;
 	if (loop->stop_by_ns == 0) {
-		struct dist_server_conn *conn, *next;
-
 		loop->stop_by_ns = loop->now_ns + LOOP_STOP_UNSENT_NS;
-		DIST_LIST_EACH (conn, next, &loop->conns, link)
-			dist_deferred_fail_all(server, conn);
+		loop_close_listeners(server);
+		loop_say_goodbye(server);
 	}
-	return loop_all_is_sent(server) || loop->now_ns >= loop->stop_by_ns;
+	return loop_is_deserted(server) || loop->now_ns >= loop->stop_by_ns;
 }
 
 void

@@ -356,6 +356,7 @@ turn_call(struct dist_worker *self, struct dist_server_call *call,
 		turn_refuse_program(server, header);
 		return HANDLED;
 	}
+	loop->current->has_meta |= header->has_meta;
 	dist_server_count_own(server, calls, 1);
 	dist_server_call_init(call, loop->current, served, loop->current->received_ns);
 	dist_server_tally_taken(&loop->tally, call->counts, record.length);

@@ -133,19 +133,22 @@ answer_success(struct hostile *hostile, struct visitor *visitor, const struct he
 	return visitor_send(hostile, visitor, at);
 }
 
-/* SYSTEM_ERR; with @busy the verifier says that it did not run. */
+/* SYSTEM_ERR; unless it is DIST_RAN, a verifier says why it did not run. */
 static bool
-answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid, bool busy)
+answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid,
+               enum dist_not_run not_run)
 {
+	bool has_meta = not_run != DIST_RAN;
+
 	uint8_t *at = put(hostile->reply + 4, xid);
 
 	at = put(at, REPLY);
 	at = put(at, MSG_ACCEPTED);
-	at = put(at, busy ? DIST_META : AUTH_NONE);
-	at = put(at, busy ? DIST_META_SIZE : 0);
-	if (busy) {
+	at = put(at, has_meta ? DIST_META : AUTH_NONE);
+	at = put(at, has_meta ? DIST_META_SIZE : 0);
+	if (has_meta) {
 		at = put(at, 1);
-		at = put(at, DIST_NOT_RUN_BUSY);
+		at = put(at, not_run);
 	}
 	at = put(at, SYSTEM_ERR);
 	return visitor_send(hostile, visitor, at);
@@ -164,7 +167,7 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 	enum hostile_manner manner = atomic_load(&hostile->manner);
 	bool twice = manner == HOSTILE_TWICE;
 
-	if (manner == HOSTILE_HOLDS)
+	if (manner == HOSTILE_HOLDS || manner == HOSTILE_LEAVES)
 		return true;
 	while (visitor->n_held) {
 		uint32_t i = hostile_random(&hostile->seed, visitor->n_held);
@@ -175,7 +178,8 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 			if (manner == HOSTILE_FAILS)
 				note_run(&held);
 			if (!answer_failure(hostile, visitor, held.xid,
-			                    manner == HOSTILE_BUSY))
+			                    manner == HOSTILE_BUSY ? DIST_NOT_RUN_BUSY
+			                                           : DIST_RAN))
 				return false;
 			continue;
 		}
@@ -228,7 +232,13 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 	if (hostile->manner == HOSTILE_SILENT)
 		return true;
 	if (is_busy(hostile))
-		return answer_failure(hostile, visitor, held.xid, true);
+		return answer_failure(hostile, visitor, held.xid, DIST_NOT_RUN_BUSY);
+	if (hostile->manner == HOSTILE_LEAVES) {
+		if (++visitor->n_held < 2)
+			return true;
+		(void)!answer_failure(hostile, visitor, 0, DIST_NOT_RUN_GOODBYE);
+		return false;
+	}
 	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_FAILS) {
 		if (visitor->n_held == HELD_MAX)
 			return false;
@@ -239,7 +249,7 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 	if (hostile->manner == HOSTILE_CLOSES || one_in(hostile, 150))
 		return false;
 	if (one_in(hostile, 30))
-		return answer_failure(hostile, visitor, held.xid, false);
+		return answer_failure(hostile, visitor, held.xid, DIST_RAN);
 	if (visitor->n_held == HELD_MAX)
 		return false;
 	visitor->held[visitor->n_held++] = held;

@@ -7,6 +7,7 @@
 #include "support/check.h"
 
 #include "client/peer.h"
+#include "idl/node.h"
 #include "lying.h"
 
 #include "base/bytes.h"
@@ -189,6 +190,15 @@ expect_lost(struct pending *pending)
 	assert_int_equal(dist_waiter_status(pending->waiter), RPC_CANTRECV);
 	assert_non_null(strstr(dist_waiter_error(pending->waiter), "may have run"));
 	assert_null(pending->result.lying_ints_val);
+	call_free(pending);
+}
+
+/* It was sent, and the node said that it did not run. */
+static void
+expect_not_run(struct pending *pending)
+{
+	assert_err(dist_waiter_wait(pending->waiter, DIST_FOREVER), DIST_EBUSY);
+	assert_non_null(strstr(dist_waiter_error(pending->waiter), "did not run"));
 	call_free(pending);
 }
 
@@ -419,6 +429,26 @@ expect_undecodable(struct pending *one, struct pending *two)
 	expect_number(two, 5);
 }
 
+/* Goodbye: what is not answered by then did not run, and only that. */
+static void
+test_what_a_goodbye_leaves_unanswered_did_not_run(void **state)
+{
+	struct pending one, two, three;
+
+	(void)state;
+	call_begin(&bad, &one);
+	call_begin(&bad, &two);
+	call_begin(&bad, &three);
+	answer(&bad, two.xid, 2);
+	SEND_RECORD(bad.fd, 0, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
+	            DIST_NOT_RUN_GOODBYE, SYSTEM_ERR);
+	expect_number(&two, 2);
+	expect_not_run(&one);
+	expect_not_run(&three);
+	side_hang_up(&bad);
+	assert_others_go_on();
+}
+
 static void
 test_results_that_are_too_short_fail_their_call_alone(void **state)
 {
@@ -568,6 +598,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_a_stale_reply_is_given_to_no_other_call),
 	TEST(test_what_is_no_reply_ends_its_connection_alone),
 	TEST(test_what_is_no_record_ends_its_connection_alone),
+	TEST(test_what_a_goodbye_leaves_unanswered_did_not_run),
 	TEST(test_results_that_are_too_short_fail_their_call_alone),
 	TEST(test_what_follows_the_results_is_passed_over),
 	TEST(test_a_lying_count_in_results_takes_no_memory),

@@ -432,6 +432,36 @@ test_a_call_never_returns_to_where_it_was_lost(void **state)
 	hostile_stop(servers[1]);
 }
 
+/* Sent, unanswered, and not declared idempotent: but they did not run, as was said. */
+static void
+test_calls_left_by_a_goodbye_go_elsewhere(void **state)
+{
+	struct hostile *servers[] = { hostile_start(HOSTILE_LEAVES, 1),
+		                      hostile_start(HOSTILE_GOOD, 2) };
+	struct dist_cluster *cluster = cluster_of(servers, 2);
+	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct dist_waiter *waiters[20];
+	int results[20];
+
+	(void)state;
+	hostile_forget_runs();
+	for (int i = 0; i < 20; i++) {
+		waiters[i] = dist_go(clnt, probe_add_1, i, 1, &results[i]);
+		assert_non_null(waiters[i]);
+	}
+	for (int i = 0; i < 20; i++) {
+		assert_ok(dist_waiter_wait(waiters[i], DIST_FOREVER));
+		assert_int_equal(results[i], i + 1);
+		assert_int_equal(hostile_runs((uint32_t)i), 1);
+		dist_waiter_free(waiters[i]);
+	}
+	assert_true(hostile_n_taken(servers[0]) >= 2);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+	hostile_stop(servers[0]);
+	hostile_stop(servers[1]);
+}
+
 /*
  * The second ran and failed, which is not the call's outcome while its first may do better.
  * When that is refused, it is: to say that the call did not run would be wrong.
@@ -573,6 +603,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_both_die_and_are_named),
 	TEST(test_both_die_the_second_sooner_and_are_named),
 	cmocka_unit_test(test_a_call_never_returns_to_where_it_was_lost),
+	cmocka_unit_test(test_calls_left_by_a_goodbye_go_elsewhere),
 	cmocka_unit_test(test_a_second_that_failed_is_heard_when_the_first_is_refused),
 	cmocka_unit_test(test_stray_and_repeated_replies_are_counted_and_dropped),
 	cmocka_unit_test(test_a_long_list_is_cut_between_names),

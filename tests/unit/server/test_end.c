@@ -21,6 +21,13 @@ send_call(int fd, uint32_t xid, uint32_t proc, bool with_meta)
 	fixture_send_call(fd, &call);
 }
 
+static void
+expect_goodbye(int fd)
+{
+	fixture_expect(fd, 0, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
+	               DIST_NOT_RUN_GOODBYE, SYSTEM_ERR);
+}
+
 struct drain {
 	struct dist_server *server;
 	enum dist_err err;
@@ -140,10 +147,33 @@ test_a_stop_waits_for_what_runs(void **state)
 	               DIST_RAN, SUCCESS, 1);
 	fixture_expect(fd, 2, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0,
 	               DIST_NOT_RUN_DRAINING, SYSTEM_ERR);
-	fixture_expect_closed(fd);
+	expect_goodbye(fd);
+	close(fd); /* for which it waits a while */
 	pthread_join(thread, NULL);
 	assert_int_equal(fixture_gate_arrived(), 1);
-	close(fd);
+}
+
+/* Only to those that are known to understand it; whoever does not close is left in time. */
+static void
+test_a_stop_says_goodbye_to_peers_of_ours(void **state)
+{
+	struct dist_server *server = fixture_server(NULL);
+	int ours = fixture_connect(server), stock = fixture_connect(server);
+
+	(void)state;
+	send_call(ours, 1, NULLPROC, true);
+	fixture_expect(ours, 1, REPLY, MSG_ACCEPTED, DIST_META, DIST_META_SIZE, 0, DIST_RAN,
+	               SUCCESS);
+	send_call(ours, 2, NULLPROC, false);
+	fixture_expect_void(ours, 2);
+	send_call(stock, 3, NULLPROC, false);
+	fixture_expect_void(stock, 3);
+	dist_server_stop(server);
+	expect_goodbye(ours);
+	fixture_expect_closed(ours);
+	fixture_expect_closed(stock);
+	close(ours);
+	close(stock);
 }
 
 static void
@@ -273,6 +303,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_drain_finishes_what_it_has_and_refuses_what_is_new),
 	cmocka_unit_test(test_a_drain_waits_for_deferred_calls_and_gives_up_in_time),
 	cmocka_unit_test(test_a_stop_waits_for_what_runs),
+	cmocka_unit_test(test_a_stop_says_goodbye_to_peers_of_ours),
 	cmocka_unit_test(test_stop_at_once_leaves_nothing),
 	cmocka_unit_test(test_a_server_that_cannot_listen_closes_nothing_of_others),
 	cmocka_unit_test(test_options_out_of_bounds_are_refused),
