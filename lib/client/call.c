@@ -190,6 +190,8 @@ dist_call_go_to(struct dist_call *call, struct dist_peer *peer)
 		err = call_grow_tried(call);
 		if (err)
 			return err;
+		if (call->asks_anew && call->unsent_to == peer)
+			call->unsent_to = NULL;
 	}
 	call_lock_place(call);
 	/* Under the lock, which whoever ends it takes before its peer is looked at. */
@@ -204,11 +206,21 @@ dist_call_go_to(struct dist_call *call, struct dist_peer *peer)
 	return err;
 }
 
+bool
+dist_call_ask_anew(struct dist_call *call)
+{
+	if (!call->unsent_to || call->asks_anew)
+		return false;
+	call->asks_anew = true;
+	return true;
+}
+
 void
 dist_call_forget_tried(struct dist_call *call)
 {
 	struct dist_peer *peer = NULL;
 
+	call->unsent_to = NULL;
 	while (call->n_tried > call_n_lost_before(call))
 		dist_peer_unref(call->tried[--call->n_tried]);
 	call_lock_place(call);

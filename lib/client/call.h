@@ -138,6 +138,12 @@ struct dist_call {
 	unsigned n_paid; /* of these, those after which the route let it go out again; of a
 	                  * second one more, for itself */
 	bool peer_lost;  /* @peer is the last of these */
+	/*
+	 * Of the tried ones the last whose connection ended with nothing of the call sent:
+	 * it may be asked once more. NULL: none, or it was.
+	 */
+	struct dist_peer *unsent_to;
+	bool asks_anew;  /* no other was left: that one counts as not tried */
 	unsigned n_busy; /* rounds in which all nodes were busy */
 	bool met_busy;   /* at least one was in this round */
 	enum dist_err last_err; /* why the last try came to nothing */
@@ -246,17 +252,23 @@ dist_call_lost_on(const struct dist_call *call, unsigned i)
 	return call->peer_lost && i == call->n_lost - 1 ? call->peer : call->tried[i];
 }
 
+/*
+ * No other peer is left. True: one that nothing of the call was sent to may be picked
+ * again, once in the call's life.
+ */
+bool dist_call_ask_anew(struct dist_call *call);
+
 /* All may be tried again but those it was lost on, which it may have brought down. */
 void dist_call_forget_tried(struct dist_call *call);
 
 static inline bool
 dist_call_has_tried(const struct dist_call *call, const struct dist_peer *peer)
 {
-	for (unsigned i = 0; i < call->n_tried; i++) {
-		if (call->tried[i] == peer)
-			return true;
-	}
-	return call->peer == peer;
+	bool tried = call->peer == peer;
+
+	for (unsigned i = 0; i < call->n_tried && !tried; i++)
+		tried = call->tried[i] == peer;
+	return tried && !(call->asks_anew && call->unsent_to == peer);
 }
 
 /*

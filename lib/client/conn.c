@@ -30,8 +30,11 @@
 #define REST_NS (100 * DIST_NS_PER_US)
 /* A connection that nobody read from for so long is read by the loop. */
 #define IDLE_NS (10 * DIST_NS_PER_MS)
-/* A connection unused for longer is looked at before it is used. */
-#define STALE_NS (1000 * DIST_NS_PER_MS)
+/*
+ * A connection unused for longer is looked at before it is used: what its peer had closed
+ * takes a call all the same, which then may have run. A system call, for one in so long.
+ */
+#define STALE_NS (1 * DIST_NS_PER_MS)
 
 static void conn_on_ready(struct dist_source *source, uint32_t events);
 static void conn_service(struct dist_task *task);

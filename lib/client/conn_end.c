@@ -12,33 +12,68 @@
 #include "client/runtime_internal.h"
 #include "client/stats.h"
 
-/* Calls out of the table: those that were sent, and those that certainly were not. */
+/*
+ * The calls on a connection that ends, by what of their records may have left. What the
+ * kernel did not take cannot leave any more, and a send that fails has taken nothing.
+ */
+struct conn_ended {
+	struct dist_list sent;   /* all of it: it may have run */
+	struct dist_list cut;    /* a part, which no server runs, but may have ended for */
+	struct dist_list unsent; /* nothing: the server knows of no such call */
+};
+
 static void
-conn_take_calls_locked(struct dist_conn *conn, struct dist_list *sent,
-                       struct dist_list *unsent) DIST_REQUIRES(&conn->lock)
+conn_take_calls_locked(struct dist_conn *conn, struct conn_ended *ended)
+	DIST_REQUIRES(&conn->lock)
 {
 	/* All that a writer has in hand may have left: only the writer knows, later. */
 	uint64_t left = conn->writing ? conn->in_hand : conn->out.accepted;
 	struct dist_call *call;
+	struct dist_list *list;
 	uint32_t position = 0;
 
-	while ((call = dist_calltab_pop(&conn->calls, &position)))
-		dist_list_append(call->sent_at_offset <= left ? sent : unsent,
-		                 &call->place_link);
+	while ((call = dist_calltab_pop(&conn->calls, &position))) {
+		if (call->sent_at_offset <= left)
+			list = &ended->sent;
+		else if (call->sent_at_offset - call->sent_bytes < left)
+			list = &ended->cut;
+		else
+			list = &ended->unsent;
+		dist_list_append(list, &call->place_link);
+	}
+}
+
+typedef void conn_then_fn(struct dist_call *call, enum dist_err err, const char *why);
+
+static void
+conn_end_calls(struct dist_conn *conn, struct dist_list *calls, enum dist_outcome outcome,
+               conn_then_fn *then, enum dist_err err, const char *why)
+{
+	struct dist_list *link;
+	struct dist_call *call;
+
+	while ((link = dist_list_pop(calls))) {
+		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
+		atomic_fetch_sub(&conn->peer->in_flight, 1);
+		dist_stats_over(conn->peer, call, outcome);
+		then(call, err, why);
+	}
 }
 
 static void
 conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only_idle)
 {
-	struct dist_list sent, unsent, *link;
+	enum dist_err lost_err = err == DIST_ECLOSED ? err : DIST_ECONNRESET;
+	enum dist_err not_run_err = err == DIST_ECLOSED ? err : DIST_ECONNECT;
 	struct dist_parked *parked, *next;
-	struct dist_call *call;
+	struct conn_ended ended;
 	char text[DIST_ERROR_TEXT_MAX];
 	bool was_connecting;
 
 	snprintf(text, sizeof(text), "%s: %s", dist_peer_label(conn->peer), why);
-	dist_list_init(&sent);
-	dist_list_init(&unsent);
+	dist_list_init(&ended.sent);
+	dist_list_init(&ended.cut);
+	dist_list_init(&ended.unsent);
 	dist_lock(&conn->lock);
 	if (conn->state == DIST_CONN_CLOSED || (only_idle && conn->calls.n_pending)) {
 		dist_unlock(&conn->lock);
@@ -48,7 +83,7 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 	conn->state = DIST_CONN_CLOSED;
 	/* The runtime's threads are needed until the calls in hand here have ended. */
 	dist_runtime_count_conn(conn->runtime, 1);
-	conn_take_calls_locked(conn, &sent, &unsent);
+	conn_take_calls_locked(conn, &ended);
 	DIST_LIST_EACH (parked, next, &conn->parked, link)
 		dist_conn_wake_parked(parked);
 	/* Whoever polls sees the end; the descriptor itself is closed when nobody has it. */
@@ -68,23 +103,17 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 		dist_conn_unref(conn);
 	dist_peer_conn_gone(conn->peer, conn, was_connecting && err != DIST_ECLOSED);
 
-	while ((link = dist_list_pop(&sent))) {
-		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
-		atomic_fetch_sub(&conn->peer->in_flight, 1);
-		if (err == DIST_EBUSY) {
-			dist_stats_over(conn->peer, call, DIST_OUTCOME_DRAINING);
-			dist_dispatch_not_run(call, err, text);
-			continue;
-		}
-		dist_stats_over(conn->peer, call, DIST_OUTCOME_LOST);
-		dist_dispatch_lost(call, err == DIST_ECLOSED ? err : DIST_ECONNRESET, text);
-	}
-	while ((link = dist_list_pop(&unsent))) {
-		call = DIST_CONTAINER_OF(link, struct dist_call, place_link);
-		atomic_fetch_sub(&conn->peer->in_flight, 1);
-		dist_stats_over(conn->peer, call, DIST_OUTCOME_NOT_SENT);
-		dist_dispatch_not_run(call, err == DIST_ECLOSED ? err : DIST_ECONNECT, text);
-	}
+	if (err == DIST_EBUSY)
+		conn_end_calls(conn, &ended.sent, DIST_OUTCOME_DRAINING,
+		               dist_dispatch_not_run, err, text);
+	else
+		conn_end_calls(conn, &ended.sent, DIST_OUTCOME_LOST, dist_dispatch_lost,
+		               lost_err, text);
+	conn_end_calls(conn, &ended.cut, DIST_OUTCOME_NOT_SENT, dist_dispatch_not_run,
+	               not_run_err, text);
+	conn_end_calls(conn, &ended.unsent, DIST_OUTCOME_NOT_SENT,
+	               was_connecting ? dist_dispatch_not_run : dist_dispatch_unsent,
+	               not_run_err, text);
 	dist_runtime_count_conn(conn->runtime, -1);
 }
 

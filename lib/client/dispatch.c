@@ -217,6 +217,8 @@ dist_dispatch_place(struct dist_call *call)
 			return;
 		}
 		err = call->route->ops->pick(call->route, call, &peer);
+		if (err == DIST_ENONODE && dist_call_ask_anew(call))
+			continue;
 		if (err) {
 			call_no_peer_left(call, err);
 			return;
@@ -286,6 +288,15 @@ dist_dispatch_not_run(struct dist_call *call, enum dist_err err, const char *why
 	}
 	call_keep_failure(call, err, NULL, why);
 	call_place_again(call);
+}
+
+void
+dist_dispatch_unsent(struct dist_call *call, enum dist_err err, const char *why)
+{
+	dist_call_touch(call);
+	if (!call->asks_anew)
+		call->unsent_to = call->peer;
+	dist_dispatch_not_run(call, err, why);
 }
 
 /* It was lost, and now either goes on or is over. */

@@ -4,6 +4,8 @@
  * idempotent, and none is lost without a word:
  *
  *   it did not run (not sent, refused unrun, not served there)   another peer is tried
+ *   not a byte of it was sent, as a connection that had been     the same, and when none is
+ *   up has ended                                                 left that peer anew, once
  *   sent, then the connection was lost: it may have run          another peer, if the call
  *                                                                is idempotent; else over
  *   the server answered with another error                       over
@@ -33,6 +35,9 @@ void dist_dispatch_place(struct dist_call *call);
 
 /* The connection ended before its record was sent, or the peer refused it unrun. */
 void dist_dispatch_not_run(struct dist_call *call, enum dist_err err, const char *why);
+
+/* A connection that had been up ended, and the kernel had taken no byte of its record. */
+void dist_dispatch_unsent(struct dist_call *call, enum dist_err err, const char *why);
 
 /* The connection ended after its record was sent. */
 void dist_dispatch_lost(struct dist_call *call, enum dist_err err, const char *why);
