@@ -98,6 +98,7 @@ node_make_server(struct dist_node *node, const struct dist_service *const *servi
 	const struct dist_node_options *options = &node->options;
 	struct dist_server_options server = {
 		.listen = options->listen ? options->listen : "localhost:0",
+		.listeners = options->listeners,
 		.name = "node",
 		.workers = options->workers,
 		.queue = options->queue,

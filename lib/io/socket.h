@@ -57,6 +57,10 @@ struct dist_listeners {
  */
 enum dist_err dist_listeners_open(struct dist_listeners *ret, const char *text,
                                   unsigned default_port) DIST_MUST_CHECK;
+/* The same sockets once more, to be closed for themselves. DIST_ESYSTEM. */
+enum dist_err dist_listeners_share(struct dist_listeners *ret,
+                                   const struct dist_listeners *listeners)
+	DIST_MUST_CHECK;
 void dist_listeners_close(struct dist_listeners *listeners);
 
 #endif

@@ -127,6 +127,7 @@ master_make_server(struct dist_master *master)
 {
 	struct dist_server_options options = {
 		.listen = master->options.listen,
+		.listeners = master->options.listeners,
 		.default_port = DIST_MASTER_PORT,
 		.name = "master",
 		.workers = WORKERS,
@@ -217,7 +218,8 @@ dist_master_start_sized(struct dist_master **ret_master,
 		err = master_build(master);
 	if (err)
 		return err;
-	master->options.listen = NULL; /* was borrowed */
+	master->options.listen = NULL; /* was borrowed, as were these */
+	master->options.listeners = NULL;
 	*ret_master = DIST_TAKE(master);
 	return DIST_OK;
 }

@@ -108,6 +108,7 @@ server_new(const struct dist_server_options *options)
 	/* Borrowed for the call only. */
 	server->options.name = server->name;
 	server->options.listen = NULL;
+	server->options.listeners = NULL;
 	server->epoll_fd = server->wake_fd = server->loop.reserve_fd = -1;
 	return server;
 }
@@ -137,8 +138,11 @@ dist_server_open(struct dist_server **ret_server,
 	server = made;
 	dist_large_begin();
 	dist_list_init(&server->loop.conns);
-	err = dist_listeners_open(&server->listeners, options->listen,
-	                          options->default_port);
+	if (options->listeners)
+		err = dist_listeners_share(&server->listeners, options->listeners);
+	else
+		err = dist_listeners_open(&server->listeners, options->listen,
+		                          options->default_port);
 	if (!err)
 		err = dist_server_loop_init(server);
 	if (!err)

@@ -28,6 +28,7 @@ typedef void dist_server_drain_fn(void *arg);
 struct dist_server_options {
 	const char *listen;
 	unsigned default_port;
+	const struct dist_listeners *listeners; /* in place of @listen; borrowed */
 	const char *name; /* of its threads and log lines: "node", "master" */
 	unsigned workers;
 	unsigned queue;
@@ -55,8 +56,9 @@ struct dist_server_options {
 };
 
 /*
- * Bind and listen; nothing is served before dist_server_start(). Given. The errors are
- * those of dist_listeners_open(), and DIST_ENOMEM.
+ * Bind and listen, unless @listeners do already; nothing is served before
+ * dist_server_start(). Given. The errors are those of dist_listeners_open(), and
+ * DIST_ENOMEM.
  */
 enum dist_err dist_server_open(struct dist_server **ret_server,
                                const struct dist_server_options *options)

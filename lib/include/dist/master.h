@@ -13,6 +13,7 @@
 
 DIST_BEGIN_DECLS
 
+struct dist_listeners;
 struct dist_master;
 
 /* The port that a master listens on unless told otherwise. */
@@ -29,6 +30,8 @@ struct dist_master_options {
 	 * port 3000, so that only this host can join.
 	 */
 	const char *listen;
+	/* Sockets that listen already, in place of .listen. Borrowed for the call. */
+	const struct dist_listeners *listeners;
 	/* Ask nothing of rpcbind, and tell it nothing. */
 	bool no_rpcbind;
 	/* The shortest and longest lease a node may ask for; 300 and 60000. */

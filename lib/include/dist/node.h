@@ -17,6 +17,7 @@
 
 DIST_BEGIN_DECLS
 
+struct dist_listeners;
 struct dist_node;
 
 struct dist_procedure {
@@ -79,6 +80,8 @@ struct dist_node_options {
 	 * port number, so that only this host can call.
 	 */
 	const char *listen;
+	/* Sockets that listen already, in place of .listen. Borrowed for the call. */
+	const struct dist_listeners *listeners;
 	/* "ADDR" or "ADDR:PORT" that others call; what a master sees us come from. */
 	const char *advertise;
 	/* The node's name; its advertised "HOST:PORT". */
