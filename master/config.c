@@ -35,6 +35,7 @@ static const char help[] =
 	"  --header-timeout-ms N  one that began a call and has not sent its header; 10000\n"
 	"  --record-timeout-ms N  one that began a call and has not sent it all; 30000\n"
 	"  --reply-timeout-ms N   one that takes nothing of its replies; 60000\n"
+	"  --user NAME            started as root: listen, then be this user for good\n"
 	"  --log-level LEVEL      error, warning, notice, info or debug; info\n"
 	"  --help                 print this and exit\n"
 	"  --version              print the version and exit\n"
@@ -62,6 +63,7 @@ enum {
 	OPTION_HEADER_TIMEOUT,
 	OPTION_RECORD_TIMEOUT,
 	OPTION_REPLY_TIMEOUT,
+	OPTION_USER,
 	OPTION_LOG_LEVEL,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -87,6 +89,7 @@ static const struct option options[] = {
 	{ "header-timeout-ms", required_argument, NULL, OPTION_HEADER_TIMEOUT },
 	{ "record-timeout-ms", required_argument, NULL, OPTION_RECORD_TIMEOUT },
 	{ "reply-timeout-ms", required_argument, NULL, OPTION_REPLY_TIMEOUT },
+	{ "user", required_argument, NULL, OPTION_USER },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -186,6 +189,9 @@ set_option(struct config *config, int option, const char *value)
 	case OPTION_MAX_CONNECTIONS:
 	case OPTION_MAX_PER_PEER:
 		return set_limit(o, option, value);
+	case OPTION_USER:
+		config->user = value;
+		return true;
 	case OPTION_LOG_LEVEL:
 		return program_log_level(value, &config->log_level);
 	default:

@@ -3,32 +3,19 @@
 
 #include "program/daemon.h"
 #include "program/options.h"
+#include "program/root.h"
 
 static int
-start_failed(enum dist_err err)
-{
-	if (err == DIST_EADDRESS)
-		return program_wrong_usage("%s", dist_error_text());
-	return program_fail("%s", dist_error_text());
-}
-
-int
-main(int argc, char **argv)
+serve(const struct config *config)
 {
 	struct dist_master *master;
-	struct config config;
 	enum dist_err err;
-	int status, number;
+	int number;
 
-	program_begin(argv);
-	if (!config_parse(&config, argc, argv, &status))
-		return status;
-	daemon_begin(config.log_level);
-
-	err = dist_master_start(&master, &config.options);
+	err = dist_master_start(&master, &config->options);
 	if (err)
-		return start_failed(err);
-	daemon_listening("master-listening", config.options.listen,
+		return daemon_start_failed(err);
+	daemon_listening("master-listening", config->options.listen,
 	                 dist_master_port(master), NULL);
 	number = daemon_wait_signal(-1);
 	dist_log(DIST_LOG_NOTICE, "master-stopping", "signal=%s nodes=%u",
@@ -36,4 +23,24 @@ main(int argc, char **argv)
 	daemon_stopping("Stopping");
 	dist_master_stop(master);
 	return PROGRAM_DONE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct dist_listeners *listeners;
+	struct config config;
+	int status;
+
+	program_begin(argv);
+	if (!config_parse(&config, argc, argv, &status))
+		return status;
+	daemon_begin(config.log_level);
+	status = root_listen_and_leave(config.user, config.options.listen,
+	                               DIST_MASTER_PORT, &listeners);
+	config.options.listeners = listeners;
+	if (status == PROGRAM_DONE)
+		status = serve(&config);
+	dist_listeners_free(listeners);
+	return status;
 }

@@ -48,6 +48,8 @@ static const char help[] =
 	"                          answers for more CPU time; 0\n"
 	"  --drain-timeout-ms N    how long running calls are waited for at the end; 10000\n"
 	"  --no-rpcbind            ask nothing of rpcbind, and tell it nothing\n"
+	"  --user NAME             started as root: listen, then be this user for good, before\n"
+	"                          modules are loaded\n"
 	"  --log-level LEVEL       error, warning, notice, info or debug; info\n"
 	"  --help                  print this and exit\n"
 	"  --version               print the version and exit\n"
@@ -82,6 +84,7 @@ enum {
 	OPTION_SPIN,
 	OPTION_DRAIN_TIMEOUT,
 	OPTION_NO_RPCBIND,
+	OPTION_USER,
 	OPTION_LOG_LEVEL,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -112,6 +115,7 @@ static const struct option options[] = {
 	{ "spin-us", required_argument, NULL, OPTION_SPIN },
 	{ "drain-timeout-ms", required_argument, NULL, OPTION_DRAIN_TIMEOUT },
 	{ "no-rpcbind", no_argument, NULL, OPTION_NO_RPCBIND },
+	{ "user", required_argument, NULL, OPTION_USER },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -245,6 +249,9 @@ set_option(struct config *config, int option, char *value)
 		return add_attribute(config, value);
 	case OPTION_NO_RPCBIND:
 		o->no_rpcbind = true;
+		return true;
+	case OPTION_USER:
+		config->user = value;
 		return true;
 	case OPTION_LOG_LEVEL:
 		return program_log_level(value, &config->log_level);

@@ -10,6 +10,7 @@
 struct config {
 	struct dist_node_options options; /* its strings are argv's */
 	enum dist_log_level log_level;
+	const char *user; /* who to be instead of root; NULL: whoever we are */
 	char *const *modules; /* argv's too */
 	size_t n_modules;
 	const char **serial; /* programs to run one call at a time: names, numbers */

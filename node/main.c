@@ -5,18 +5,11 @@
 
 #include "program/daemon.h"
 #include "program/options.h"
+#include "program/root.h"
 
 #include <unistd.h>
 
 #define DRAIN_TIMEOUT_MS 10000
-
-static int
-start_failed(enum dist_err err)
-{
-	if (err == DIST_EADDRESS)
-		return program_wrong_usage("%s", dist_error_text());
-	return program_fail("%s", dist_error_text());
-}
 
 /* Until a stop signal, or until somebody ordered a drain over RPC. */
 static void
@@ -59,7 +52,7 @@ serve(const struct config *config, const struct services *services)
 
 	err = dist_node_start(&node, services->list, &config->options);
 	if (err)
-		return start_failed(err);
+		return daemon_start_failed(err);
 	daemon_listening("node-listening", config->options.listen, dist_node_port(node),
 	                 dist_node_name(node));
 	wait_for_the_end(node);
@@ -87,6 +80,21 @@ load_and_serve(const struct config *config)
 	return status;
 }
 
+/* Modules are loaded as the user that --user names: their code never runs as root. */
+static int
+bind_and_serve(struct config *config)
+{
+	struct dist_listeners *listeners;
+	int status = root_listen_and_leave(config->user, config->options.listen, 0,
+	                                   &listeners);
+
+	config->options.listeners = listeners;
+	if (status == PROGRAM_DONE)
+		status = load_and_serve(config);
+	dist_listeners_free(listeners);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -97,7 +105,7 @@ main(int argc, char **argv)
 	if (!config_parse(&config, argc, argv, &status))
 		return status;
 	daemon_begin(config.log_level);
-	status = load_and_serve(&config);
+	status = bind_and_serve(&config);
 	config_fini(&config);
 	return status;
 }

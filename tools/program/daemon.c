@@ -6,6 +6,8 @@
  */
 #include "program/daemon.h"
 
+#include "program/options.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,6 +59,14 @@ daemon_begin(enum dist_log_level level)
 	stop_signals(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	raise_descriptor_limit();
+}
+
+int
+daemon_start_failed(enum dist_err err)
+{
+	if (err == DIST_EADDRESS)
+		return program_wrong_usage("%s", dist_error_text());
+	return program_fail("%s", dist_error_text());
 }
 
 static void

@@ -5,6 +5,7 @@
 #ifndef PROGRAM_DAEMON_H
 #define PROGRAM_DAEMON_H
 
+#include <dist/error.h>
 #include <dist/log.h>
 
 /*
@@ -13,6 +14,9 @@
  * log file that is full; the soft limit of descriptors is raised to the hard one.
  */
 void daemon_begin(enum dist_log_level level);
+
+/* The node or master was not started: says so, and what to exit with. */
+int daemon_start_failed(enum dist_err err);
 
 /*
  * It is ready: "@id address=... port=..." in the log, with name=@name unless that is
