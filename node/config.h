@@ -9,6 +9,7 @@
 
 struct config {
 	struct dist_node_options options; /* its strings are argv's */
+	bool no_masters;
 	enum dist_log_level log_level;
 	const char *user; /* who to be instead of root; NULL: whoever we are */
 	char *const *modules; /* argv's too */

@@ -82,6 +82,25 @@ def test_wrong_usage_exits_2_with_one_line_and_where_to_look(arguments):
     assert re.search(rf"Try '.*{name} --help'", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("daemon", ["distmaster", "distnode"])
+@pytest.mark.parametrize("option, least, most", [
+    ("--max-record-bytes", 65536, 2**31 - 1),
+    ("--max-buffered-bytes", 2**20, 2**63 - 1),
+    ("--max-connections", 1, 2**31 - 1),
+    ("--max-connections-per-peer", 1, 2**31 - 1),
+    ("--idle-timeout-ms", 1, 2**31 - 1),
+    ("--header-timeout-ms", 1, 2**31 - 1),
+    ("--record-timeout-ms", 1, 2**31 - 1),
+    ("--reply-timeout-ms", 1, 2**31 - 1),
+])
+def test_both_daemons_have_the_same_limits(daemon, option, least, most):
+    for value in least - 1, most + 1, "1k", "":
+        done = command(Cluster.program(daemon), option, value)
+        assert done.returncode == 2
+        assert f"{option}: '{value}' is not a whole number from {least} to {most}\n" \
+            in done.stderr
+
+
 @pytest.mark.parametrize("arguments, option", [
     (["distmaster", "--probe", "1000"], "--probe-ms"),
     (["distnode", "--heartbeat=5"], "--heartbeat-ms"),

@@ -7,52 +7,43 @@
 #include <limits.h>
 #include <string.h>
 
-static const char help[] =
-	"Usage: distctl --masters LIST [OPTION]... COMMAND [NODE]...\n"
-	"Look at a cluster, and order nodes out of it.\n"
-	"\n"
-	"  nodes             the nodes: who is alive, what they serve, how busy they are\n"
-	"  services          the programs and versions served, and by how many nodes\n"
-	"  ping [NODE]...    ask these nodes, or else all nodes and the masters, for a sign\n"
-	"                    of life\n"
-	"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
-	"                    and how long calls waited and ran\n"
-	"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
-	"                    until they are no longer listed\n"
-	"\n"
-	"NODE is a node's name or its HOST:PORT.\n"
-	"\n"
-	"  --masters LIST    HOST[:PORT][,HOST[:PORT]...]; without a port, rpcbind on that\n"
-	"                    host is asked, then port 3000 is tried. The nodes of all the\n"
-	"                    masters that answer are shown\n"
-	"  --all             nodes, services: those that left or died lately, too\n"
-	"  --json            nodes, services, ping, stats: print JSON\n"
-	"  --timeout-ms N    how long to wait for an answer; 5000\n"
-	"  --wait-ms N       drain: how long to wait for the nodes to leave; 60000\n"
-	"  --help            print this and exit\n"
-	"  --version         print the version and exit\n"
-	"\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage. distctl(1) tells more.\n";
-
-enum {
-	OPTION_MASTERS = 256,
-	OPTION_ALL,
-	OPTION_JSON,
-	OPTION_TIMEOUT,
-	OPTION_WAIT,
-	OPTION_HELP,
-	OPTION_VERSION,
+static const struct program_option options[] = {
+	PROGRAM_TEXT(
+		masters, "masters", "LIST",
+		"HOST[:PORT][,HOST[:PORT]...]; without a port, rpcbind on that host "
+		"is asked, then port 3000 is tried. The nodes of all the masters that "
+		"answer are shown"),
+	PROGRAM_FLAG(all, "all",
+	             "nodes, services: those that left or died lately, too"),
+	PROGRAM_FLAG(json, "json", "nodes, services, ping, stats: print JSON"),
+	PROGRAM_NUMBER(timeout_ms, "timeout-ms", 1, INT_MAX,
+	               "how long to wait for an answer; 5000"),
+	PROGRAM_NUMBER(wait_ms, "wait-ms", 1, INT_MAX,
+	               "drain: how long to wait for the nodes to leave; 60000"),
 };
 
-static const struct option options[] = {
-	{ "masters", required_argument, NULL, OPTION_MASTERS },
-	{ "all", no_argument, NULL, OPTION_ALL },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "timeout-ms", required_argument, NULL, OPTION_TIMEOUT },
-	{ "wait-ms", required_argument, NULL, OPTION_WAIT },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
+static const struct program_usage usage = {
+	.before =
+		"Usage: distctl --masters LIST [OPTION]... COMMAND [NODE]...\n"
+		"Look at a cluster, and order nodes out of it.\n"
+		"\n"
+		"  nodes             the nodes: who is alive, what they serve, how busy they are\n"
+		"  services          the programs and versions served, and by how many nodes\n"
+		"  ping [NODE]...    ask these nodes, or else all nodes and the masters, for a sign\n"
+		"                    of life\n"
+		"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
+		"                    and how long calls waited and ran\n"
+		"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
+		"                    until they are no longer listed\n"
+		"\n"
+		"NODE is a node's name or its HOST:PORT.\n"
+		"\n",
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+	.column = 20,
+	.after =
+		"\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage. distctl(1) tells more.\n",
 };
 
 static const struct command commands[] = {
@@ -73,31 +64,6 @@ find_command(const char *name)
 			return &commands[i];
 	}
 	return NULL;
-}
-
-/* False: wrong usage, and a sentence said so. */
-static bool
-set_option(struct config *config, int option, const char *value)
-{
-	switch (option) {
-	case OPTION_MASTERS:
-		config->masters = value;
-		return true;
-	case OPTION_ALL:
-		config->all = true;
-		return true;
-	case OPTION_JSON:
-		config->json = true;
-		return true;
-	case OPTION_TIMEOUT:
-		return program_number("--timeout-ms", value, 1, INT_MAX,
-		                      &config->timeout_ms);
-	case OPTION_WAIT:
-		return program_number("--wait-ms", value, 1, INT_MAX, &config->wait_ms);
-	default:
-		program_wrong_option();
-		return false;
-	}
 }
 
 /* False: the words that are no options make no sense, and a sentence said so. */
@@ -130,21 +96,10 @@ bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
 	struct config config = { .timeout_ms = 5000, .wait_ms = 60000 };
-	int option;
 
+	if (!program_read(&usage, argc, argv, &config, ret_status))
+		return false;
 	*ret_status = PROGRAM_WRONG_USAGE;
-	while ((option = program_next_option(argc, argv, options)) != -1) {
-		if (option == OPTION_HELP) {
-			*ret_status = program_print(help);
-			return false;
-		}
-		if (option == OPTION_VERSION) {
-			*ret_status = program_print_version();
-			return false;
-		}
-		if (!set_option(&config, option, optarg))
-			return false;
-	}
 	if (!set_words(&config, argv + optind, (size_t)(argc - optind)))
 		return false;
 	*ret_config = config;

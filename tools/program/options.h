@@ -1,13 +1,12 @@
 /*
  * What the command lines of our programs have in common: one sentence for what is
- * wrong, the same exit statuses, numbers with bounds.
+ * wrong, the same exit statuses, and options read by a table.
  */
 #ifndef PROGRAM_OPTIONS_H
 #define PROGRAM_OPTIONS_H
 
 #include <dist/log.h>
 #include <dist/macros.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,44 +30,75 @@ int program_fail(const char *format, ...) DIST_PRINTF(1, 2);
 /* The same, and where to read on. Always PROGRAM_WRONG_USAGE. */
 int program_wrong_usage(const char *format, ...) DIST_PRINTF(1, 2);
 
-/*
- * getopt_long() without short options. It takes abbreviations; one that leaves out the
- * unit, such as --timeout for --timeout-ms, is refused: its number might be of seconds.
+/* Wrong usage, of which a sentence was printed: where to read on. PROGRAM_WRONG_USAGE.
  */
-int program_next_option(int argc, char **argv, const struct option *options);
-
-/* After a '?' of program_next_option(), which said itself what is wrong. */
 int program_wrong_option(void);
-
-/* @text, or the version, to stdout. PROGRAM_DONE, or PROGRAM_FAILED with a sentence. */
-int program_print(const char *text);
-int program_print_version(void);
 
 /* Flush stdout and say so if what was printed is lost; @status unless it was. */
 int program_end(int status);
 
+/* --- A command line as a table ---------------------------------------------------- */
+
+enum program_kind {
+	PROGRAM_KIND_HEADING, /* no option; .help is printed as it stands */
+	PROGRAM_KIND_FLAG,    /* bool: set */
+	PROGRAM_KIND_TEXT,    /* const char *: argv's */
+	PROGRAM_KIND_NUMBER,  /* an integer of .size bytes, from .min to .max */
+	PROGRAM_KIND_TIME,    /* int64_t of ms: a number and ms, s, m or h */
+	PROGRAM_KIND_LEVEL,   /* enum dist_log_level */
+	PROGRAM_KIND_OTHER,   /* .set takes it */
+};
+
+/* How an option is written, what --help says of it, and where its value goes. */
+struct program_option {
+	enum program_kind kind;
+	const char *name;
+	const char *value; /* what it takes, for --help; NULL: nothing */
+	const char *help;  /* what it does, and its default; lines are broken for it */
+	size_t offset;     /* in the program's struct */
+	size_t size;
+	int64_t min, max;
+	/* Of the program's struct. Other than PROGRAM_DONE: a sentence said what is
+	 * wrong. */
+	int (*set)(void *config, char *text);
+};
+
+/* Rows, for a program that has its options in a struct config. */
+#define PROGRAM_ROW(kind_, member, name_, value_, help_) \
+	.kind = PROGRAM_KIND_##kind_, .name = (name_), .value = (value_), \
+	.help = (help_), .offset = offsetof(struct config, member), \
+	.size = sizeof(((struct config *)0)->member)
+
+#define PROGRAM_HEADING(text)            { .help = (text) }
+#define PROGRAM_FLAG(member, name, help)     { PROGRAM_ROW(FLAG, member, name, NULL, help) }
+#define PROGRAM_TEXT(member, name, value, help) \
+	{ PROGRAM_ROW(TEXT, member, name, value, help) }
+#define PROGRAM_NUMBER(member, name, min_, max_, help) \
+	{ PROGRAM_ROW(NUMBER, member, name, "N", help), .min = (min_), .max = (max_) }
+#define PROGRAM_TIME(member, name, min_, max_, help) \
+	{ PROGRAM_ROW(TIME, member, name, "TIME", help), .min = (min_), .max = (max_) }
+#define PROGRAM_LEVEL(member, name, help) \
+	{ PROGRAM_ROW(LEVEL, member, name, "LEVEL", help) }
+#define PROGRAM_OTHER(set_, name_, value_, help_) \
+	{ .kind = PROGRAM_KIND_OTHER, .name = (name_), .value = (value_), \
+	  .help = (help_), .set = (set_) }
+
+struct program_usage {
+	const char *before; /* what --help prints before the options */
+	const struct program_option *options;
+	size_t n_options; /* --help and --version come besides */
+	int column;       /* where --help begins to say what they do */
+	const char *after;
+};
+
 /*
- * A whole number from @min to @max out of @text. False, with a sentence about @option:
- * it is none.
+ * Read the command line into @config, up to optind. Options may be abbreviated, but for
+ * the unit, as in --timeout for --timeout-ms: the number might be of seconds.
+ *
+ * True: go on. False: --help or --version was printed, or a sentence about what is
+ * wrong; exit with @ret_status.
  */
-bool program_number(const char *option, const char *text, int64_t min, int64_t max,
-                    int64_t *ret_number) DIST_MUST_CHECK;
-
-/* The same, into what our structs of options hold; both bounds must fit. */
-bool program_unsigned(const char *option, const char *text, int64_t min, int64_t max,
-                      unsigned *ret_number) DIST_MUST_CHECK;
-bool program_size(const char *option, const char *text, int64_t min, int64_t max,
-                  size_t *ret_number) DIST_MUST_CHECK;
-
-/*
- * A time out of @text: a number, with a fraction or not, and ms, s, m or h; from @min_ms
- * to @max_ms milliseconds. False, with a sentence about @option: it is none.
- */
-bool program_duration(const char *option, const char *text, int64_t min_ms,
-                      int64_t max_ms, int64_t *ret_ms) DIST_MUST_CHECK;
-
-/* False, with a sentence: @text names no log level. */
-bool program_log_level(const char *text, enum dist_log_level *ret_level)
-	DIST_MUST_CHECK;
+bool program_read(const struct program_usage *usage, int argc, char **argv,
+                  void *config, int *ret_status) DIST_MUST_CHECK;
 
 #endif
