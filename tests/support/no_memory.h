@@ -1,6 +1,6 @@
 /*
- * Runs out of memory on purpose: a program that has no_memory.c in it has every call of
- * every library for memory go through it, and a few of them fail.
+ * Runs out of memory on purpose: of all calls of every library for memory, which go
+ * through support/allocator.h, a few in a row fail.
  */
 #ifndef SUPPORT_NO_MEMORY_H
 #define SUPPORT_NO_MEMORY_H

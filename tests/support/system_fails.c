@@ -3,9 +3,9 @@
 
 #include "support/system_fails.h"
 
+#include "support/refusal.h"
+
 #include <errno.h>
-#include <execinfo.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,29 +22,17 @@
 #endif
 #endif
 
-#define FRAMES_MAX 24
-
-/* Those that fail are numbered from @first to before @after; counting starts at 1. */
-static atomic_ulong n_asked, first_failing, after_failing, n_failed;
+static struct refusal refusal;
 static enum system_call failing;
 static int failing_why;
-static void *frames[FRAMES_MAX];
-static int n_frames;
 
 #ifndef BY_THREAD_SANITIZER
 
 static bool
 fails(enum system_call call)
 {
-	unsigned long number, after = atomic_load(&after_failing);
-
-	if (!after || call != failing)
+	if (call != failing || !refusal_is_next(&refusal))
 		return false;
-	number = atomic_fetch_add(&n_asked, 1) + 1;
-	if (number < atomic_load(&first_failing) || number >= after)
-		return false;
-	if (atomic_fetch_add(&n_failed, 1) == 0)
-		n_frames = backtrace(frames, FRAMES_MAX);
 	errno = failing_why;
 	return true;
 }
@@ -139,33 +127,25 @@ system_fails_works(void)
 void
 system_fails_begin(enum system_call call, int why, unsigned long first, unsigned long n)
 {
-	void *frame;
-
-	backtrace(&frame, 1); /* what it needs it takes the first time */
 	failing = call;
 	failing_why = why;
-	atomic_store(&n_failed, 0);
-	atomic_store(&n_asked, 0);
-	atomic_store(&first_failing, first);
-	atomic_store(&after_failing, first + n);
+	refusal_begin(&refusal, first, n);
 }
 
 unsigned long
 system_fails_failed(void)
 {
-	return atomic_load(&n_failed);
+	return refusal_count(&refusal);
 }
 
 unsigned long
 system_fails_end(void)
 {
-	atomic_store(&after_failing, 0);
-	return atomic_load(&n_failed);
+	return refusal_end(&refusal);
 }
 
 void
 system_fails_show(void)
 {
-	if (system_fails_failed())
-		backtrace_symbols_fd(frames, n_frames, STDERR_FILENO);
+	refusal_show(&refusal);
 }
