@@ -353,7 +353,7 @@ not_run_text(uint32_t reason)
 {
 	switch (reason) {
 	case DIST_NOT_RUN_BUSY:
-		return "busy: its queue is full";
+		return "busy: its queue is full, or its memory is used up";
 	case DIST_NOT_RUN_DRAINING:
 		return "draining: it takes no new calls";
 	default:

@@ -32,6 +32,7 @@ struct run {
 	bool replied;
 	bool deferred;
 	bool has_result; /* the procedure said TRUE, so its result is to be freed */
+	bool no_memory;  /* for the arguments, which may well be right */
 	struct dist_sockaddr peer, local; /* the procedure's own to look at */
 	struct dist_cred cred;            /* filled in for AUTH_SYS */
 };
@@ -99,6 +100,7 @@ xprt_getargs(SVCXPRT *xprt, xdrproc_t xdr_args, void *args)
 		run->req.rq_cred.oa_base = cred_bytes(call);
 	}
 	if (err) {
+		run->no_memory = err == DIST_ENOMEM;
 		dist_log_debug("args-refused", "prog=0x%x vers=%u proc=%u why=\"%s\"",
 		               call->header.prog, call->header.vers, call->header.proc,
 		               dist_error_text());
@@ -164,16 +166,24 @@ run_reply_results(struct run *run, const struct accepted_reply *reply)
 	return false; /* the dispatcher answers SYSTEM_ERR now */
 }
 
-static void
+/* Anything but a success; how the call has ended. */
+static enum dist_outcome
 run_reply_accepted(struct run *run, const struct accepted_reply *reply)
 {
 	struct dist_reply_to to = run_reply_to(run);
 
+	if (reply->ar_stat == GARBAGE_ARGS && run->no_memory) {
+		/* It has not run, so its caller does well to go elsewhere. */
+		dist_server_count(run->call->conn->server, refused_busy);
+		dist_reply_not_run(&to, DIST_NOT_RUN_BUSY);
+		return DIST_OUTCOME_BUSY;
+	}
 	if (reply->ar_stat == PROG_MISMATCH)
 		dist_reply_prog_mismatch(&to, (uint32_t)reply->ar_vers.low,
 		                         (uint32_t)reply->ar_vers.high);
 	else
 		dist_reply_accepted(&to, reply->ar_stat);
+	return dist_outcome_of_accepted(reply->ar_stat);
 }
 
 static void
@@ -192,6 +202,7 @@ static bool_t
 xprt_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 {
 	struct run *run = run_of(xprt);
+	enum dist_outcome outcome = dist_server_outcome(msg);
 
 	if (run->deferred)
 		return TRUE;
@@ -200,11 +211,11 @@ xprt_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 	if (msg->rm_reply.rp_stat == MSG_DENIED)
 		run_reply_denied(run, &msg->rjcted_rply);
 	else if (msg->acpted_rply.ar_stat != SUCCESS)
-		run_reply_accepted(run, &msg->acpted_rply);
+		outcome = run_reply_accepted(run, &msg->acpted_rply);
 	else if (!run_reply_results(run, &msg->acpted_rply))
 		return FALSE;
 	run->replied = true;
-	run->call->outcome = dist_server_outcome(msg);
+	run->call->outcome = outcome;
 	return TRUE;
 }
 
