@@ -154,12 +154,13 @@ clnt_sync_call(CLIENT *clnt, rpcproc_t proc, xdrproc_t xdr_args, void *args,
                xdrproc_t xdr_result, void *result, struct timeval timeout)
 {
 	struct dist_clnt *self = (struct dist_clnt *)clnt;
+	struct dist_call *call = NULL;
 	struct dist_inside before;
-	struct dist_call *call;
 	enum clnt_stat stat;
 
 	(void)timeout;
-	call = clnt_make_call(self, proc, xdr_args, args, xdr_result, result);
+	if (dist_last_prepare())
+		call = clnt_make_call(self, proc, xdr_args, args, xdr_result, result);
 	if (!call)
 		return clnt_start_failed(self);
 	call->synchronous = true;

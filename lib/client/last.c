@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/thread.h"
 #include "client/peer_internal.h"
 
@@ -16,6 +17,7 @@ struct last_table {
 };
 
 static DIST_THREAD_LOCAL struct last_table *table;
+static DIST_THREAD_LOCAL struct dist_last alone; /* instead, for want of memory; no peer */
 static pthread_key_t at_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -51,9 +53,20 @@ table_get(void)
 	return table;
 }
 
+bool
+dist_last_prepare(void)
+{
+	if (table_get())
+		return true;
+	dist_error_set_plain(DIST_ENOMEM);
+	return false;
+}
+
 struct dist_last *
 dist_last_find(uint64_t clnt_id)
 {
+	if (!table && alone.clnt_id == clnt_id)
+		return &alone;
 	for (unsigned i = 0; table && i < table->n; i++) {
 		if (table->entries[i].clnt_id == clnt_id)
 			return &table->entries[i];
@@ -67,8 +80,10 @@ dist_last_set(uint64_t clnt_id, const struct rpc_err *rpc_err, struct dist_peer 
 	struct last_table *mine = table_get();
 	unsigned at;
 
-	if (!mine)
-		return; /* no memory: the call itself has told how it ended */
+	if (!mine) {
+		alone = (struct dist_last){ clnt_id, *rpc_err, NULL };
+		return;
+	}
 	/* The same CLIENT, answered by the same node: mostly it is so. */
 	if (mine->n && mine->entries[0].clnt_id == clnt_id && mine->entries[0].peer == peer) {
 		mine->entries[0].rpc_err = *rpc_err;
@@ -93,7 +108,7 @@ dist_last_forget(uint64_t clnt_id)
 	struct dist_last *last = dist_last_find(clnt_id);
 	size_t at;
 
-	if (!last)
+	if (!last || last == &alone)
 		return;
 	dist_peer_unref(last->peer);
 	at = (size_t)(last - table->entries);

@@ -6,6 +6,7 @@
 #define DIST_CLIENT_LAST_H
 
 #include <rpc/rpc.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct dist_peer;
@@ -16,10 +17,16 @@ struct dist_last {
 	struct dist_peer *peer; /* holds a reference; NULL: none was picked */
 };
 
+/*
+ * Before a call, so that there is memory to remember which node has answered it. False:
+ * DIST_ENOMEM; of such a call it is still remembered that it failed.
+ */
+bool dist_last_prepare(void);
+
 /* This thread's entry for a CLIENT; NULL: it made no call on it lately. */
 struct dist_last *dist_last_find(uint64_t clnt_id);
 
-/* Remember; takes a reference of @peer's, which may be NULL. */
+/* Remember; takes a reference of @peer's, which may be NULL, and is unless prepared for. */
 void dist_last_set(uint64_t clnt_id, const struct rpc_err *rpc_err, struct dist_peer *peer);
 
 /* This thread forgets a CLIENT that is destroyed. */

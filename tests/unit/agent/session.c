@@ -2,11 +2,13 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 
 #include <dist/master.h>
 #include <dist/node.h>
 #include <dist/stats.h>
 #include <dist/waiter.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,9 +37,11 @@ typedef enum dist_err step_fn(void *arg);
 static void
 complain(const char *what, enum dist_err err)
 {
-	print_error("%s: %s: %s; what had failed:\n", what, dist_error_name(err),
-	            dist_error_text());
-	trouble->show();
+	print_error("%s: %s: %s\n", what, dist_error_name(err), dist_error_text());
+	if (trouble) {
+		print_error("what had failed:\n");
+		trouble->show();
+	}
 	fail();
 }
 
@@ -260,6 +264,41 @@ call_synchronously(void *arg)
 		err = dist_error_last();
 	check_call(number, sum, err);
 	return err;
+}
+
+struct first_call {
+	struct system *system;
+	enum dist_err err;
+	char text[DIST_ERROR_TEXT_MAX];
+	struct rpc_err rpc_err;
+	bool has_node;
+};
+
+static void *
+call_first(void *arg)
+{
+	struct first_call *call = arg;
+
+	call->err = call_synchronously(call->system);
+	snprintf(call->text, sizeof(call->text), "%s", dist_error_text());
+	clnt_geterr(call->system->probe, &call->rpc_err);
+	call->has_node = dist_last_node(call->system->probe) != NULL;
+	return NULL;
+}
+
+/* The first call of a thread, which remembers nothing yet. */
+static enum dist_err
+call_from_a_thread(void *arg)
+{
+	struct first_call call = { .system = arg };
+	pthread_t thread;
+
+	while (pthread_create(&thread, NULL, call_first, &call))
+		assert_true(is_troubled());
+	pthread_join(thread, NULL);
+	assert_int_equal(call.rpc_err.re_status == RPC_SUCCESS, call.err == DIST_OK);
+	assert_true(call.err || call.has_node);
+	return call.err ? dist_error_set(call.err, "%s", call.text) : DIST_OK;
 }
 
 static enum dist_err
@@ -507,6 +546,7 @@ session_calls(void *arg)
 
 	insist("creating a client", create_client, &system);
 	insist("calling", call_synchronously, &system);
+	insist("calling from a thread", call_from_a_thread, &system);
 	insist("calling asynchronously", call_asynchronously, &system);
 	insist("calling with much", call_with_much, &system);
 	insist("calling with very much", call_with_very_much, &system);
