@@ -90,6 +90,7 @@ test_a_poison_call_stops_and_names_who_died(void **state)
 	struct dist_call_options options = { .idempotent = true };
 	CLIENT *arith = dist_client_create_with(f->cluster, ARITH_PROG, ARITH_V1, &options);
 
+	assert_non_null(arith);
 	assert_int_equal(sum(arith, STOCK_SERVER_POISON), RPC_CANTRECV);
 	assert_int_equal(dist_error_last(), DIST_ECONNRESET);
 	assert_non_null(strstr(dist_error_text(), "lost on "));

@@ -155,6 +155,7 @@ test_a_deferred_call_sees_its_caller_leave(void **state)
 	(void)state;
 	send_call(fd, 1, PROBE_DEFER, 0);
 	deferred = fixture_deferred();
+	assert_non_null(deferred);
 	close(fd);
 	fixture_until(is_cancelled, deferred);
 	fixture_until(nothing_is_left, server);
