@@ -121,8 +121,11 @@ test_a_call_that_comes_in_away_from_the_loop_is_answered(void **state)
 		make_it_stay(server, fd);
 		fixture_send_call(other, &call);
 		fixture_send(fd, bytes, round % length); /* a part, or nothing */
+		if (round % 2)
+			fixture_expect_void(other, 7);
 		fixture_send(fd, bytes + round % length, length - round % length);
-		fixture_expect_void(other, 7);
+		if (round % 2 == 0)
+			fixture_expect_void(other, 7);
 		fixture_expect_void(fd, 7);
 	}
 	close(other);
