@@ -63,6 +63,20 @@ expect_nulls(int fd, uint32_t n)
 	}
 }
 
+/*
+ * A reply by another thread than the one that reads. For these a connection has a block from
+ * the first on, and a run that is overtaken may be the first, at any time.
+ */
+static void
+call_by_the_pool(int fd)
+{
+	uint8_t record[FIXTURE_CALL_MAX];
+
+	fixture_gate_open();
+	fixture_send(fd, record, write_call(7, PROBE_HOLD, record));
+	fixture_expect_success(fd, 7, 7);
+}
+
 static void
 expect_none(unsigned long n)
 {
@@ -98,6 +112,8 @@ test_a_record_that_is_cut_takes_none(void **state)
 	size_t length = write_call(7, PROBE_ADD, record);
 
 	(void)state;
+	call_by_the_pool(fd);
+	call_by_the_pool(other);
 	send_cut(fd, other, record, length);
 	allocations_start();
 	send_cut(fd, other, record, length);
@@ -117,6 +133,7 @@ test_more_than_a_turn_takes_none(void **state)
 	size_t length = write_nulls(N, records);
 
 	(void)state;
+	call_by_the_pool(fd);
 	for (unsigned round = 0; round < 2 * N_ROUNDS; round++) {
 		if (round == N_ROUNDS)
 			allocations_start();
