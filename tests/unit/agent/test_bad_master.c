@@ -11,6 +11,7 @@
 #include <dist/cluster.h>
 #include <dist/node.h>
 #include <dist/waiter.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,7 +23,10 @@
 /* --- The master ----------------------------------------------------------------------
  */
 
-static dist_view view; /* what it answers every WATCH with, at once */
+/* What it answers every WATCH with, at once; one may still be answered when its cluster is
+ * closed, so what it refers to stays. */
+static dist_view view;
+static pthread_mutex_t view_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned lease_ms;
 static atomic_uint n_watches, n_beats;
 
@@ -34,6 +38,7 @@ bad_dispatch(struct svc_req *rqstp, SVCXPRT *xprt)
 		                       .lease_ms = lease_ms,
 		                       .seen_as = { .netid = "", .uaddr = "" } };
 	dist_registry_status status = DIST_REGISTRY_OK;
+	dist_view answer;
 
 	switch (rqstp->rq_proc) {
 	case NULLPROC:
@@ -51,7 +56,10 @@ bad_dispatch(struct svc_req *rqstp, SVCXPRT *xprt)
 		return;
 	case DIST_WATCH:
 		atomic_fetch_add(&n_watches, 1);
-		svc_sendreply(xprt, (xdrproc_t)xdr_dist_view, &view);
+		pthread_mutex_lock(&view_lock);
+		answer = view;
+		pthread_mutex_unlock(&view_lock);
+		svc_sendreply(xprt, (xdrproc_t)xdr_dist_view, &answer);
 		return;
 	default:
 		svcerr_noproc(xprt);
@@ -143,7 +151,9 @@ test_a_master_that_holds_no_watch_keeps_nobody_busy(void **state)
 {
 	(void)state;
 	assert_watched_at_leisure(); /* all nodes, again and again */
+	pthread_mutex_lock(&view_lock);
 	view.full = FALSE;
+	pthread_mutex_unlock(&view_lock);
 	atomic_store(&n_watches, 0);
 	assert_watched_at_leisure(); /* nothing new, again and again */
 }
@@ -162,11 +172,11 @@ note_node(const struct dist_node_info *info, void *arg)
 static void
 test_a_node_without_an_address_is_left_out_and_the_others_are_there(void **state)
 {
-	dist_endpoint good = { "tcp", "127.0.0.1.4.1" };
-	dist_endpoint strange[] = { { "local", "/run/x" }, { "tcp", "1.2.3" } };
-	dist_node_entry nodes[3] = { { .name = "no-endpoint" },
-		                     { .name = "strange" },
-		                     { .name = "good" } };
+	static dist_endpoint good = { "tcp", "127.0.0.1.4.1" };
+	static dist_endpoint strange[] = { { "local", "/run/x" }, { "tcp", "1.2.3" } };
+	static dist_node_entry nodes[3] = { { .name = "no-endpoint" },
+		                            { .name = "strange" },
+		                            { .name = "good" } };
 	struct dist_cluster *cluster = NULL;
 	char names[256] = "";
 
@@ -179,8 +189,10 @@ test_a_node_without_an_address_is_left_out_and_the_others_are_there(void **state
 	nodes[1].endpoints.endpoints_val = strange;
 	nodes[2].endpoints.endpoints_len = 1;
 	nodes[2].endpoints.endpoints_val = &good;
+	pthread_mutex_lock(&view_lock);
 	view.nodes.dist_node_entries_len = 3;
 	view.nodes.dist_node_entries_val = nodes;
+	pthread_mutex_unlock(&view_lock);
 	assert_ok(dist_cluster_open(&cluster, master_text, NULL));
 	assert_ok(dist_cluster_each_node(cluster, note_node, names));
 	assert_string_equal(names, "good;");
