@@ -32,14 +32,14 @@ def assert_no_word(text):
 
 def test_a_session_inside_one_process():
     done = command(BUILD / "tests" / "unit" / "agent_test_session", prefix=MEMCHECK,
-                   seconds=90)
+                   seconds=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_no_word(done.stderr)
 
 
 def test_real_daemons_and_a_caller(cluster):
     cluster.prefix = MEMCHECK
-    master = cluster.master()
+    master = cluster.master(seconds=60)
     node = cluster.node(master.address, name="first", wait=False)
     cluster.prefix = []
     eventually(lambda: cluster.live(master.address) == {"first"}, seconds=60,

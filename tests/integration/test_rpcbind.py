@@ -98,14 +98,14 @@ def test_a_restarted_rpcbind_is_told_again(namespace, cluster_inside, end):
     eventually(lambda: ports(namespace, REGISTRY) == {master.port}, what="the entry")
     getattr(namespace.rpcbind, end)()
     namespace.start_rpcbind()
-    eventually(lambda: ports(namespace, REGISTRY) == {master.port}, seconds=15,
+    eventually(lambda: ports(namespace, REGISTRY) == {master.port},
                what="the entry in the new rpcbind")
 
 
 def test_an_rpcbind_that_comes_later_is_told(namespace, cluster_inside):
     master = cluster_inside.master(rpcbind=True)
     namespace.start_rpcbind()
-    eventually(lambda: ports(namespace, REGISTRY) == {master.port}, seconds=15,
+    eventually(lambda: ports(namespace, REGISTRY) == {master.port},
                what="the entry in the late rpcbind")
 
 
@@ -116,7 +116,7 @@ def test_the_stale_entry_of_a_killed_master_is_replaced(namespace, cluster_insid
     first.kill()
     assert ports(namespace, REGISTRY) == {first.port}
     second = cluster_inside.master(rpcbind=True)
-    eventually(lambda: ports(namespace, REGISTRY) == {second.port}, seconds=15,
+    eventually(lambda: ports(namespace, REGISTRY) == {second.port},
                what="the second master's entry")
 
 
@@ -176,7 +176,7 @@ def test_a_nodes_program_stands_in_rpcbind_and_is_inherited(namespace, cluster_i
     (holder,) = eventually(lambda: ports(namespace, ARITH), what="an entry")
     assert holder in by_port
     by_port.pop(holder).kill()
-    eventually(lambda: ports(namespace, ARITH) == set(by_port), seconds=20,
+    eventually(lambda: ports(namespace, ARITH) == set(by_port),
                what="the other node's entry")
     (left,) = by_port.values()
     left.stop()

@@ -20,6 +20,9 @@ BUILD = Path(os.environ.get("DIST_BUILD", "build")).resolve()
 # Sanitizer builds take this much longer; limits that are part of a promise grow with it.
 SLOWNESS = float(os.environ.get("DIST_TEST_SLOWNESS", "1"))
 
+# How long a test waits for what should be there at once: on a busy machine it is not.
+PATIENCE = 30
+
 SANITIZER_REPORT = re.compile(
     r"(ERROR|WARNING): (Address|Leak|Thread|Memory)Sanitizer|runtime error: ")
 
@@ -29,7 +32,7 @@ def within(seconds):
     return seconds * SLOWNESS
 
 
-def eventually(condition, seconds=10, what="the condition"):
+def eventually(condition, seconds=PATIENCE, what="the condition"):
     """Looks until @condition gives something true, which is returned."""
     deadline = time.monotonic() + within(seconds)
     while True:
@@ -106,7 +109,7 @@ class Process:
                     return line, match
         return None
 
-    def wait_line(self, pattern, seconds=10, since=0):
+    def wait_line(self, pattern, seconds=PATIENCE, since=0):
         """The first line that matches, and its match; fails when the process ends."""
         deadline = time.monotonic() + within(seconds)
         while True:
@@ -155,14 +158,14 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=PATIENCE):
         """Its exit status, once it has ended and all it said was read."""
         status = self.popen.wait(within(seconds))
         for reader in self.readers:
             reader.join(2)
         return status
 
-    def stop(self, number=signal.SIGTERM, seconds=20):
+    def stop(self, number=signal.SIGTERM, seconds=2 * PATIENCE):
         """Ask it to end, and wait until it has."""
         if self.running():
             self.resume()
@@ -210,7 +213,7 @@ class Process:
         return had_ended
 
 
-def command(*arguments, seconds=20, env=None, prefix=(), cwd=None, stdin=""):
+def command(*arguments, seconds=2 * PATIENCE, env=None, prefix=(), cwd=None, stdin=""):
     """A command that ends by itself: its status, stdout and stderr."""
     done = subprocess.run([*prefix, *map(str, arguments)], input=stdin, text=True,
                           capture_output=True, timeout=within(seconds), cwd=cwd,
@@ -253,14 +256,16 @@ class Cluster:
 
     # --- What a cluster is made of ---
 
-    def master(self, *options, listen="127.0.0.1:0", rpcbind=False, wait=True, env=None):
+    def master(self, *options, listen="127.0.0.1:0", rpcbind=False, wait=True, env=None,
+               seconds=PATIENCE):
         """A master that listens; .address says where."""
         arguments = ["--listen", listen] if listen else []
         if not rpcbind:
             arguments.append("--no-rpcbind")
         process = self.start(self.program("distmaster"), *arguments, *options, env=env)
         if wait:
-            _, match = process.wait_line(r"master-listening .*address=(\S+) .*port=(\d+)")
+            _, match = process.wait_line(r"master-listening .*address=(\S+) .*port=(\d+)",
+                                         seconds)
             host = f"[{match[1]}]" if ":" in match[1].strip("[]") else match[1]
             process.port = int(match[2])
             process.address = f"{host.replace('[[', '[').replace(']]', ']')}:{match[2]}"
@@ -313,7 +318,7 @@ class Cluster:
 
     # --- What the operator sees ---
 
-    def ctl(self, masters, *arguments, seconds=20):
+    def ctl(self, masters, *arguments, seconds=2 * PATIENCE):
         return command(self.program("distctl"), "--masters", masters, *arguments,
                        seconds=seconds, prefix=self.prefix)
 
@@ -328,7 +333,7 @@ class Cluster:
         return {name for name, node in self.nodes(masters).items()
                 if node["state"] == "live"}
 
-    def wait_nodes(self, masters, exactly=None, at_least=frozenset(), seconds=10):
+    def wait_nodes(self, masters, exactly=None, at_least=frozenset(), seconds=PATIENCE):
         def there():
             live = self.live(masters)
             return live == exactly if exactly is not None else live >= set(at_least)
@@ -360,12 +365,12 @@ class Load(Process):
         self.write("forget\n")
         self.wait_line(r"^report ", since=since)
 
-    def wait_view(self, exactly, seconds=10, since=0):
+    def wait_view(self, exactly, seconds=PATIENCE, since=0):
         """When its own view of the nodes first was this one."""
         names = ",".join(sorted(exactly))
         return self.wait_line(rf"^view {re.escape(names)}$", seconds, since)[0].when
 
-    def wait_answers(self, names, seconds=10):
+    def wait_answers(self, names, seconds=PATIENCE):
         """Until each of @names has answered a call from now on."""
         before = self.report()["nodes"]
 
