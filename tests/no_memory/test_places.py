@@ -36,7 +36,8 @@ def test_who_does_not_bear_it_is_found():
     assert status == 1
     assert row["sites"] == row["refused"] == "5"
     assert row["passed"] == row["failed an assertion"] == "1"
-    assert row["finding"] == "3"
+    # A sanitizer knows whose code it was that looked at NULL.
+    assert int(row["finding"]) + int(row["fault of its own"]) == 3
     for case, why in [("looks_at_what_it_did_not_get", "exception|AddressSanitizer|runtime"),
                       ("leaves_a_descriptor_open", "leaves descriptors open"),
                       ("takes_it_for_its_own_bug", "Assertion `list'")]:
