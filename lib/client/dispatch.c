@@ -86,17 +86,23 @@ call_finish_lost(struct dist_call *call, enum dist_err err, const char *then,
 	dist_call_finish(call, err, text);
 }
 
+/* Answers that promise that the procedure was not begun (docs/reliability.md). */
+static bool
+stat_is_not_run(enum clnt_stat stat)
+{
+	return stat == RPC_PROGUNAVAIL || stat == RPC_PROGVERSMISMATCH ||
+	       stat == RPC_PROCUNAVAIL || stat == RPC_CANTDECODEARGS;
+}
+
 /*
  * Whether how the last try ended is how the call did: a node's answer, unless it is that
- * the node does not serve the program.
+ * it did not run, which that node can say for itself alone.
  */
 static bool
 call_was_answered(const struct dist_call *call)
 {
-	enum clnt_stat stat = call->last_rpc_err.re_status;
-
-	return call->last_err == DIST_ERPC && stat != RPC_PROGUNAVAIL &&
-	       stat != RPC_PROGVERSMISMATCH;
+	return call->last_err == DIST_ERPC &&
+	       !stat_is_not_run(call->last_rpc_err.re_status);
 }
 
 /* End it with what was kept, or with @err and @text when it was never tried. */
@@ -386,6 +392,12 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 		dist_peer_set_lacking(peer, call->prog, call->vers);
 		call_place_again(call);
 		return;
+	}
+	if (stat_is_not_run(rpc_err.re_status)) {
+		/* Not here; but its second may be running it, or was lost. */
+		dist_call_leave_conn(call);
+		if (dist_hedge_wait(call))
+			return;
 	}
 	call_give_up(call, DIST_ERPC, text);
 }

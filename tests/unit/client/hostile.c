@@ -134,7 +134,23 @@ answer_success(struct hostile *hostile, struct visitor *visitor, const struct he
 	return visitor_send(hostile, visitor, at);
 }
 
-/* SYSTEM_ERR; unless it is DIST_RAN, a verifier says why it did not run. */
+/* How it refuses all calls just now, or SYSTEM_ERR. */
+static enum accept_stat
+refusal(struct hostile *hostile)
+{
+	switch (atomic_load(&hostile->manner)) {
+	case HOSTILE_NO_PROGRAM:
+		return PROG_UNAVAIL;
+	case HOSTILE_NO_PROCEDURE:
+		return PROC_UNAVAIL;
+	case HOSTILE_NO_ARGUMENTS:
+		return GARBAGE_ARGS;
+	default:
+		return SYSTEM_ERR;
+	}
+}
+
+/* A refusal; unless it is DIST_RAN, a verifier says why it did not run. */
 static bool
 answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid,
                enum dist_not_run not_run)
@@ -151,7 +167,7 @@ answer_failure(struct hostile *hostile, struct visitor *visitor, uint32_t xid,
 		at = put(at, 1);
 		at = put(at, not_run);
 	}
-	at = put(at, SYSTEM_ERR);
+	at = put(at, refusal(hostile));
 	return visitor_send(hostile, visitor, at);
 }
 
@@ -168,13 +184,16 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 	enum hostile_manner manner = atomic_load(&hostile->manner);
 	bool twice = manner == HOSTILE_TWICE;
 
+	if (manner == HOSTILE_CLOSES)
+		return visitor->n_held == 0;
 	if (manner == HOSTILE_HOLDS || manner == HOSTILE_LEAVES)
 		return true;
 	while (visitor->n_held) {
 		uint32_t i = hostile_random(&hostile->seed, visitor->n_held);
 		struct held held = visitor->held[i];
 
-		if (manner == HOSTILE_BUSY || manner == HOSTILE_FAILS) {
+		if (manner == HOSTILE_BUSY || manner == HOSTILE_FAILS ||
+		    refusal(hostile) != SYSTEM_ERR) {
 			visitor->held[i] = visitor->held[--visitor->n_held];
 			if (manner == HOSTILE_FAILS)
 				note_run(&held);
@@ -240,7 +259,8 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 		(void)!answer_failure(hostile, visitor, 0, DIST_NOT_RUN_GOODBYE);
 		return false;
 	}
-	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_FAILS) {
+	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_FAILS ||
+	    refusal(hostile) != SYSTEM_ERR) {
 		if (visitor->n_held == HELD_MAX)
 			return false;
 		visitor->held[visitor->n_held++] = held;

@@ -22,6 +22,9 @@ enum hostile_manner {
 	HOSTILE_HOLDS,      /* keeps every call, for what it does next */
 	HOSTILE_LEAVES,     /* runs no call, and says goodbye to the second one */
 	HOSTILE_FAILS,      /* runs every call, and says SYSTEM_ERR */
+	HOSTILE_NO_PROGRAM, /* these three refuse every call unrun, as RFC 5531 has it */
+	HOSTILE_NO_PROCEDURE,
+	HOSTILE_NO_ARGUMENTS,
 };
 
 /* Ids of calls that are counted: the first argument of PROBE_ADD. */
