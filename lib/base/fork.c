@@ -1,12 +1,11 @@
 #include "base/fork.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/log.h"
 
-static atomic_uint generation;
+atomic_uint dist_fork_count;
 static void (*_Atomic fork_in_child)(void);
 
 static void
@@ -14,7 +13,7 @@ on_child(void)
 {
 	void (*in_child)(void) = atomic_load(&fork_in_child);
 
-	atomic_fetch_add(&generation, 1);
+	atomic_fetch_add(&dist_fork_count, 1);
 	dist_log_forked();
 	if (in_child)
 		in_child();
@@ -36,10 +35,4 @@ dist_fork_watch(void (*in_child)(void))
 	atomic_store(&watched, is_watched);
 	pthread_mutex_unlock(&lock);
 	return is_watched ? DIST_OK : dist_error_set_plain(DIST_ENOMEM);
-}
-
-unsigned
-dist_fork_generation(void)
-{
-	return atomic_load_explicit(&generation, memory_order_relaxed);
 }

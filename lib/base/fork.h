@@ -6,6 +6,8 @@
 #ifndef DIST_BASE_FORK_H
 #define DIST_BASE_FORK_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 
 /*
@@ -15,7 +17,14 @@
  */
 enum dist_err dist_fork_watch(void (*in_child)(void)) DIST_MUST_CHECK;
 
+/* For the next alone. */
+extern atomic_uint dist_fork_count;
+
 /* Counts the forks that led to this process; what keeps it sees a later one. */
-unsigned dist_fork_generation(void);
+static inline unsigned
+dist_fork_generation(void)
+{
+	return atomic_load_explicit(&dist_fork_count, memory_order_relaxed);
+}
 
 #endif

@@ -54,6 +54,7 @@ struct dist_server {
 	struct dist_served_table services;
 	bool started;
 	int64_t started_ns;
+	unsigned fork_generation; /* when it was started */
 
 	atomic_bool draining; /* users' services take no new calls */
 	atomic_bool stopping;

@@ -117,7 +117,7 @@ dist_request_defer(struct svc_req *rqstp)
 	struct dist_deferred *deferred;
 	struct dist_server_conn *conn;
 
-	if (!call)
+	if (!call || dist_xprt_forked(rqstp->rq_xprt))
 		return NULL;
 	deferred = deferred_new(call);
 	if (!deferred)

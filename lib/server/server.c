@@ -166,6 +166,7 @@ dist_server_start(struct dist_server *server)
 {
 	server->started = true;
 	server->started_ns = dist_clock_ns();
+	server->fork_generation = dist_fork_generation();
 	return dist_workers_start(&server->workers);
 }
 

@@ -9,11 +9,16 @@
  * - it calls exit(1) when freeargs says FALSE, so freeargs never does;
  * - it frees a result that a procedure which said FALSE never filled in. So the result
  * is freed (dist_freeresult()) only when it was handed to us to be sent.
+ *
+ * A procedure may fork. The call stays the parent's: in the child nothing is sent, no lock
+ * of ours is taken, and when the dispatcher returns there the child ends, for it has come
+ * out of a thread of ours that would go on to serve the parent's connections.
  */
 #include "server/xprt.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/log.h"
 #include "server/core.h"
 #include "server/cred.h"
@@ -21,6 +26,8 @@
 #include "wire/xdr.h"
 
 #include <rpc/svc_mt.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 struct run {
 	SVCXPRT xprt; /* first: what dispatchers see */
@@ -41,6 +48,12 @@ static struct run *
 run_of(const SVCXPRT *xprt)
 {
 	return (struct run *)(uintptr_t)xprt;
+}
+
+static bool
+run_forked(const struct run *run)
+{
+	return run->call->conn->server->fork_generation != dist_fork_generation();
 }
 
 static struct dist_reply_to
@@ -204,7 +217,7 @@ xprt_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 	struct run *run = run_of(xprt);
 	enum dist_outcome outcome = dist_server_outcome(msg);
 
-	if (run->deferred)
+	if (run->deferred || run_forked(run))
 		return TRUE;
 	if (run->replied)
 		return FALSE; /* a call has one reply */
@@ -300,6 +313,17 @@ run_authenticate(struct run *run)
 	return cred->flavor == AUTH_NONE || dist_cred_read(cred->body, &run->cred);
 }
 
+/* Without what exit() would do for the parent: its buffers and handlers are here, too. */
+static _Noreturn void
+run_end_child(const struct run *run)
+{
+	const struct dist_call_header *header = &run->call->header;
+
+	dist_log_warning("fork-returned", "pid=%d prog=0x%x vers=%u proc=%u", (int)getpid(),
+	                 header->prog, header->vers, header->proc);
+	_exit(EXIT_FAILURE);
+}
+
 void
 dist_xprt_run(struct dist_server_call *call, struct dist_replies *replies, bool gather)
 {
@@ -314,6 +338,8 @@ dist_xprt_run(struct dist_server_call *call, struct dist_replies *replies, bool 
 		return;
 	}
 	call->served->service->dispatch(&run.req, &run.xprt);
+	if (run_forked(&run))
+		run_end_child(&run);
 	if (!run.replied && !run.deferred) {
 		to = run_reply_to(&run);
 		dist_reply_accepted(&to, SYSTEM_ERR);
@@ -324,6 +350,12 @@ struct dist_server_call *
 dist_xprt_call(const SVCXPRT *xprt)
 {
 	return xprt && xprt->xp_ops == &xprt_ops ? run_of(xprt)->call : NULL;
+}
+
+bool
+dist_xprt_forked(const SVCXPRT *xprt)
+{
+	return run_forked(run_of(xprt));
 }
 
 bool

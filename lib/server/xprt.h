@@ -12,7 +12,8 @@
 
 /*
  * Run it, and see that it is answered: a dispatcher that returns without a reply, and
- * without having deferred one, has SYSTEM_ERR sent. Nothing is flushed.
+ * without having deferred one, has SYSTEM_ERR sent. Nothing is flushed. In a child that
+ * the procedure forked it does not return: the child ends.
  *
  * @replies  this thread's; what the procedure answers is encoded there.
  * @gather   it stays there, as one of many; else it is appended to the connection's
@@ -23,6 +24,9 @@ void dist_xprt_run(struct dist_server_call *call, struct dist_replies *replies,
 
 /* The call that @xprt is of; NULL: a transport that is not ours. */
 struct dist_server_call *dist_xprt_call(const SVCXPRT *xprt);
+
+/* In a child that its procedure forked: it is the parent's to answer. */
+bool dist_xprt_forked(const SVCXPRT *xprt);
 
 /* Its reply comes later: whatever the procedure returns is not sent. False: it has been
  * replied to, or deferred, already. */

@@ -35,7 +35,9 @@ struct dist_service {
 	size_t n_procedures;
 	/*
 	 * What rpcgen -m made; old style (no -M) too, if .serial is set, because its
-	 * results are static. Called from several threads at once unless .serial.
+	 * results are static. Called from several threads at once unless .serial. A
+	 * procedure may fork(): the parent answers the call. Nothing that the child gives
+	 * to the SVCXPRT is sent, and a child that returns from here ends with status 1.
 	 */
 	void (*dispatch)(struct svc_req *, SVCXPRT *);
 	/* One call at a time, for code that was written for svc_run(). */

@@ -40,6 +40,7 @@ DIST_PUBLIC unsigned dist_request_attempt(struct svc_req *rqstp);
  * Given: exactly one of dist_deferred_reply() (or distgen's typed NAME_VERS_reply()) and
  * dist_deferred_fail() takes it. A handle not taken before its node stops is answered
  * SYSTEM_ERR. NULL: foreign transport, already deferred, or no memory; then answer now.
+ * NULL, too, in a child that the procedure forked, which cannot answer at all.
  */
 DIST_PUBLIC struct dist_deferred *dist_request_defer(struct svc_req *rqstp);
 
