@@ -28,7 +28,8 @@ struct dist_patience {
  * family. *ret has the host that was asked, and the port that it told: rpcbind speaks
  * for its own host alone.
  *
- * DIST_ENONODE: not registered there. Else as dist_oneshot_call().
+ * DIST_ENONODE: not registered there; DIST_EADDRESS: what it told is no address. Else as
+ * dist_oneshot_call().
  */
 enum dist_err dist_rpcbind_find(const struct dist_sockaddr *rpcbind, uint32_t prog,
                                 uint32_t vers, struct dist_patience patience,
