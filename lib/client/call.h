@@ -246,7 +246,7 @@ dist_call_lose_peer(struct dist_call *call)
 void dist_call_add_lost(struct dist_call *call, struct dist_peer *peer);
 
 /* The peer it was lost on as the @i-th, from 0 on. */
-static inline const struct dist_peer *
+static inline struct dist_peer *
 dist_call_lost_on(const struct dist_call *call, unsigned i)
 {
 	return call->peer_lost && i == call->n_lost - 1 ? call->peer : call->tried[i];

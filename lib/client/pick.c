@@ -160,6 +160,7 @@ pay_locked(struct dist_cluster *cluster, struct dist_call *call)
 {
 	bool second = call->hedging == DIST_HEDGE_SECOND;
 	unsigned n_owed = call->n_lost + second;
+	struct dist_peer *lost;
 
 	if (call->n_paid >= n_owed)
 		return DIST_OK;
@@ -167,12 +168,16 @@ pay_locked(struct dist_cluster *cluster, struct dist_call *call)
 		call->n_paid = n_owed;
 		return DIST_OK;
 	}
-	if (!second)
-		dist_stats_over_budget(&call->peer->counts);
-	if (!second && dist_seldom(&cluster->retries_logged_ns))
-		dist_log_warning("retry-budget-empty", "masters=%s percent=%u lost_on=%s",
-		                 cluster->masters, cluster->retries.percent,
-		                 call->peer->info.address);
+	if (!second) {
+		/* Not call->peer: that may be nobody, after a round of busy ones. */
+		lost = dist_call_lost_on(call, call->n_lost - 1);
+		dist_stats_over_budget(&lost->counts);
+		if (dist_seldom(&cluster->retries_logged_ns))
+			dist_log_warning("retry-budget-empty",
+			                 "masters=%s percent=%u lost_on=%s",
+			                 cluster->masters, cluster->retries.percent,
+			                 lost->info.address);
+	}
 	return dist_error_set(DIST_ECONNRESET,
 	                      "it was not sent again, as the cluster's retries are used up: "
 	                      "%u %% of its calls, and %d a second (retry_budget_percent "
