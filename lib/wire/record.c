@@ -76,6 +76,16 @@ reader_fragment(const struct dist_record_reader *reader, size_t *ret_length)
 	return *ret_length <= reader->max_record;
 }
 
+/* Whether it is the record's last; false, too: its mark is not here yet. */
+static bool
+reader_in_last(const struct dist_record_reader *reader)
+{
+	if (reader->in_fragment)
+		return reader->last;
+	return reader->end - reader->scan >= DIST_RECORD_MARK_SIZE &&
+	       (dist_load_be32(reader->buffer + reader->scan) & DIST_RECORD_LAST);
+}
+
 /* Bytes missing of it. */
 static size_t
 reader_missing(const struct dist_record_reader *reader)
@@ -213,8 +223,9 @@ reader_grow(struct dist_record_reader *reader, size_t capacity)
 }
 
 /*
- * Twice as much as now, as that much has arrived; less where the record's end is
- * nearer. A mark that lies gains nothing: it never makes this more than double.
+ * Twice as much as now, as that much has arrived; less where the record's end is known to
+ * be nearer, and not for each fragment a little more, or a record of many small ones would
+ * be copied as often. A mark that lies gains nothing: it never makes this more than double.
  */
 static size_t
 reader_next_capacity(const struct dist_record_reader *reader)
@@ -222,7 +233,7 @@ reader_next_capacity(const struct dist_record_reader *reader)
 	size_t doubled = DIST_MAX(2 * reader->capacity, READER_FIRST);
 	size_t whole = reader_whole(reader);
 
-	if (whole > reader->capacity && whole < doubled)
+	if (reader_in_last(reader) && whole > reader->capacity && whole < doubled)
 		return DIST_MAX(whole, READER_FIRST);
 	return doubled;
 }

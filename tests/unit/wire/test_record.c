@@ -338,6 +338,38 @@ test_a_large_record_is_read_into_memory_of_its_size(void **state)
 	free(memory);
 }
 
+/* libtirpc sends a large record in fragments of 64 KiB: not each of them moves all. */
+static void
+test_memory_for_many_fragments_grows_by_doubling(void **state)
+{
+	enum { N = 200, LENGTH = 65532, ALL = N * (4 + LENGTH) };
+	DIST_CLEANUP(dist_record_reader_fini) struct dist_record_reader reader;
+	uint8_t *bytes = malloc(ALL), *space;
+	size_t capacity = 0, room;
+	unsigned n_grown = 0;
+
+	(void)state;
+	assert_non_null(bytes);
+	memset(bytes, 'a', ALL);
+	for (uint32_t i = 0; i < N; i++)
+		dist_store_be32(bytes + i * (4 + LENGTH),
+		                LENGTH | (i == N - 1 ? DIST_RECORD_LAST : 0));
+	dist_record_reader_init(&reader, 128 << 20);
+	for (size_t at = 0; at < ALL; at += room) {
+		if (at > 0)
+			assert_none(&reader);
+		assert_ok(dist_record_reader_space(&reader, &space, &room));
+		room = DIST_MIN(room, ALL - at);
+		memcpy(space, bytes + at, room);
+		dist_record_reader_filled(&reader, room);
+		n_grown += reader.capacity != capacity;
+		capacity = reader.capacity;
+	}
+	assert_in_range(n_grown, 1, 12);
+	assert_filled(next(&reader), N * LENGTH, 'a');
+	free(bytes);
+}
+
 static void
 test_empty_fragments_are_passed_over_but_not_for_ever(void **state)
 {
@@ -731,6 +763,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_peer_that_sent_as_long_a_record_is_believed),
 	cmocka_unit_test(test_kept_memory_is_used_for_the_next_record),
 	cmocka_unit_test(test_a_large_record_is_read_into_memory_of_its_size),
+	cmocka_unit_test(test_memory_for_many_fragments_grows_by_doubling),
 	cmocka_unit_test(test_empty_fragments_are_passed_over_but_not_for_ever),
 	cmocka_unit_test(test_an_empty_last_fragment_ends_a_record),
 	cmocka_unit_test(test_a_lent_buffer_is_used_and_given_back),
