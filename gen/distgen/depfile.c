@@ -1,5 +1,5 @@
 /* What the outputs were made of, as a rule that make and ninja read. */
-#include "job.h"
+#include "distgen/job.h"
 
 #include <errno.h>
 #include <string.h>

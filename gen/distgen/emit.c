@@ -1,7 +1,8 @@
 /* Our additions, put into the files that rpcgen made. */
-#include "command.h"
-#include "emit.h"
-#include "job.h"
+#include "distgen/emit.h"
+
+#include "distgen/job.h"
+#include "x/command.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef DISTGEN_EMIT_H
 #define DISTGEN_EMIT_H
 
-#include "spec.h"
+#include "x/spec.h"
 
 #include <stdio.h>
 

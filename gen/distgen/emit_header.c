@@ -2,8 +2,8 @@
  * What is added to NAME.h. The procedures' names are macros by then, so the
  * declarations name no parameters: an interface may have a procedure called "result".
  */
-#include "emit.h"
-#include "names.h"
+#include "distgen/emit.h"
+#include "x/names.h"
 
 /* One procedure's answer for later. */
 static void

@@ -5,8 +5,8 @@
  * of ours that comes after NAME.h uses a word that an interface might: initialisers go
  * by position, and our own names begin with dist_.
  */
-#include "emit.h"
-#include "names.h"
+#include "distgen/emit.h"
+#include "x/names.h"
 
 static const char *
 version_name(struct dist_arena *arena, const struct dist_spec_definition *program,

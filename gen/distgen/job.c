@@ -1,6 +1,8 @@
-#include "job.h"
-#include "check.h"
-#include "parse.h"
+#include "distgen/job.h"
+
+#include "x/check.h"
+#include "x/parse.h"
+#include "x/preprocess.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -114,8 +116,15 @@ job_publish(struct dist_job *job)
 static bool
 job_generate(struct dist_job *job, struct dist_spec *spec)
 {
+	const struct dist_preprocess how = {
+		.source = job->source,
+		.defines = job->defines,
+		.n_defines = job->n_defines,
+		.includes = job->includes,
+		.n_includes = job->n_includes,
+	};
 	size_t length;
-	char *text = dist_job_preprocess(job, &length);
+	char *text = dist_preprocess(&job->arena, &job->diag, &how, &length);
 
 	return text && dist_spec_parse(spec, &job->diag, text, length) &&
 	       dist_spec_check(spec, &job->diag) && dist_job_rpcgen(job) &&

@@ -6,7 +6,7 @@
 #ifndef DISTGEN_JOB_H
 #define DISTGEN_JOB_H
 
-#include "diag.h"
+#include "x/diag.h"
 
 #include <stddef.h>
 
@@ -52,9 +52,6 @@ const char *dist_job_path(struct dist_job *job, const char *name);
 /* The same for one of the outputs, and where it will be in the end. */
 const char *dist_job_output(struct dist_job *job, unsigned output);
 const char *dist_job_target(struct dist_job *job, unsigned output);
-
-/* preprocess.c: the source through the preprocessor, read; NULL: failed, told. */
-char *dist_job_preprocess(struct dist_job *job, size_t *ret_length);
 
 /* rpcgen.c: the first four outputs, as rpcgen makes them. */
 bool dist_job_rpcgen(struct dist_job *job);

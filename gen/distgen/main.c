@@ -1,6 +1,7 @@
 /* distgen: from an interface in an .x file to C. This is its command line. */
-#include "command.h"
-#include "job.h"
+#include "distgen/job.h"
+
+#include "x/command.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -6,8 +6,9 @@
  * the private directory on a copy. Files that the source includes are found through
  * links there and CPATH, for rpcgen has no -I of its own.
  */
-#include "command.h"
-#include "job.h"
+#include "distgen/job.h"
+
+#include "x/command.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,12 +68,9 @@ include_path(struct dist_job *job)
 
 /* "arith.x, line 3: expected ';'" becomes ours; anything else is told as it is. */
 static void
-tell_messages(struct dist_job *job, const char *messages)
+tell_messages(struct dist_job *job, char *messages)
 {
-	size_t length;
-	char *text = dist_file_read(&job->arena, messages, &length), *line,
-	     *rest = text;
-	char *what = NULL;
+	char *line, *rest = messages, *what = NULL;
 	unsigned number;
 
 	while (rest && (line = strsep(&rest, "\n"))) {
@@ -101,9 +99,11 @@ rpcgen_run(struct dist_job *job, const char *mode, unsigned output, const char *
 		.argv = argv,
 		.directory = job->work,
 		.include_path = path,
-		.messages = dist_job_path(job, "messages"),
+		.output = -1,
+		.messages = dist_command_catch(),
 	};
-	size_t n = 0;
+	size_t n = 0, length;
+	char *messages;
 	int status;
 
 	argv[n++] = "rpcgen";
@@ -119,13 +119,14 @@ rpcgen_run(struct dist_job *job, const char *mode, unsigned output, const char *
 	argv[n] = NULL;
 
 	status = dist_command_run(&command);
+	messages = dist_command_caught(&job->arena, command.messages, &length);
 	if (dist_command_interrupted)
 		return false;
 	if (status == DIST_COMMAND_NOT_FOUND)
 		dist_diag_fail(&job->diag, "no rpcgen found: install it "
 		                           "(Debian: rpcsvc-proto)");
 	else if (status != 0)
-		tell_messages(job, command.messages);
+		tell_messages(job, messages);
 	return status == 0;
 }
 

@@ -1,6 +1,6 @@
 /* Interfaces, as they come from the preprocessor: one error at most, and no crash. */
-#include "check.h"
-#include "parse.h"
+#include "x/check.h"
+#include "x/parse.h"
 
 #include "fuzz.h"
 
