@@ -1,8 +1,6 @@
 #include "distgen/job.h"
 
-#include "x/check.h"
-#include "x/parse.h"
-#include "x/preprocess.h"
+#include "x/read.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -123,11 +121,8 @@ job_generate(struct dist_job *job, struct dist_spec *spec)
 		.includes = job->includes,
 		.n_includes = job->n_includes,
 	};
-	size_t length;
-	char *text = dist_preprocess(&job->arena, &job->diag, &how, &length);
 
-	return text && dist_spec_parse(spec, &job->diag, text, length) &&
-	       dist_spec_check(spec, &job->diag) && dist_job_rpcgen(job) &&
+	return dist_spec_read(spec, &job->diag, &how) && dist_job_rpcgen(job) &&
 	       dist_job_emit(job, spec) && job_targets_are_free(job) &&
 	       dist_job_write_depfile(job, spec) && job_publish(job);
 }
@@ -140,7 +135,6 @@ dist_job_run(struct dist_job *job)
 
 	if (!job_find_base(job) || !job_make_work(job))
 		return false;
-	dist_spec_init(&spec, job->source);
 	done = job_generate(job, &spec);
 	dist_spec_fini(&spec);
 	return done;

@@ -16,7 +16,7 @@
 struct dist_job {
 	const char *source;                        /* FILE.x, as the user named it */
 	const char *directory;                     /* where the output goes */
-	const char *defines[DIST_JOB_OPTIONS_MAX]; /* "-DNAME=VALUE" */
+	const char *defines[DIST_JOB_OPTIONS_MAX]; /* "NAME=VALUE" of -D */
 	size_t n_defines;
 	const char *includes[DIST_JOB_OPTIONS_MAX]; /* directories of -I */
 	size_t n_includes;

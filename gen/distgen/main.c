@@ -58,8 +58,7 @@ option_apply(struct dist_job *job, int option)
 	case 'D':
 		if (job->n_defines == DIST_JOB_OPTIONS_MAX)
 			return usage_error("too many macros: -D", optarg);
-		job->defines[job->n_defines++] =
-			dist_arena_printf(&job->arena, "-D%s", optarg);
+		job->defines[job->n_defines++] = optarg;
 		return -1;
 	case 'I':
 		if (job->n_includes == DIST_JOB_OPTIONS_MAX)

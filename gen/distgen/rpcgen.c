@@ -108,7 +108,7 @@ rpcgen_run(struct dist_job *job, const char *mode, unsigned output, const char *
 
 	argv[n++] = "rpcgen";
 	for (size_t i = 0; i < job->n_defines; i++)
-		argv[n++] = job->defines[i];
+		argv[n++] = dist_arena_printf(&job->arena, "-D%s", job->defines[i]);
 	argv[n++] = "-C";
 	argv[n++] = "-N";
 	argv[n++] = "-M";

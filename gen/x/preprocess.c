@@ -70,7 +70,7 @@ preprocessor_run(struct dist_arena *arena, const struct dist_preprocess *how,
 	argv[n++] = preprocessor();
 	argv[n++] = "-C";
 	for (size_t i = 0; i < how->n_defines; i++)
-		argv[n++] = how->defines[i];
+		argv[n++] = dist_arena_printf(arena, "-D%s", how->defines[i]);
 	for (size_t i = 0; i < how->n_includes; i++)
 		argv[n++] = dist_arena_printf(arena, "-I%s", how->includes[i]);
 	argv[n++] = "-DRPC_HDR";

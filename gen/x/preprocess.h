@@ -11,7 +11,7 @@
 
 struct dist_preprocess {
 	const char *source;         /* FILE.x, as the user named it */
-	const char *const *defines; /* "-DNAME=VALUE" */
+	const char *const *defines; /* "NAME=VALUE" of -D */
 	size_t n_defines;
 	const char *const *includes; /* directories of -I */
 	size_t n_includes;

@@ -1,5 +1,5 @@
 /*
- * The values behind names. A constant may be defined by one that comes later in the
+ * The values and types behind names. A constant may be defined by one that comes later in the
  * file (to C they are macros), so constants and enumerators are gone over until a round
  * finds nothing new; what is left is foreign, or a circle.
  */
@@ -101,6 +101,9 @@ resolve_declarations(const struct dist_spec *spec, struct dist_spec_declaration 
 {
 	for (; decl; decl = decl->next) {
 		value_resolve(spec, &decl->bound);
+		if (decl->type.name)
+			decl->type.definition =
+				dist_spec_find_type(spec, decl->type.name);
 		if (decl->type.body)
 			resolve_definition(spec, decl->type.body);
 	}
@@ -118,6 +121,7 @@ resolve_program(const struct dist_spec *spec, struct dist_spec_definition *def)
 		for (procedure = version->procedures; procedure;
 		     procedure = procedure->next) {
 			value_resolve(spec, &procedure->number);
+			resolve_declarations(spec, &procedure->result);
 			resolve_declarations(spec, procedure->arguments);
 		}
 	}

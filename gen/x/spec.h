@@ -60,6 +60,8 @@ struct dist_spec_type {
 	const char *name; /* of DIST_SPEC_NAMED */
 	const char *tag;  /* "struct", "union" or "enum" before the name, else NULL */
 	struct dist_spec_definition *body;
+	/* What a name stands for, once values are resolved; NULL: it is not in this .x. */
+	const struct dist_spec_definition *definition;
 };
 
 enum dist_spec_shape {
@@ -162,7 +164,7 @@ void dist_spec_fini(struct dist_spec *spec);
 /*
  * Work out each value that is a name: constants, enumerators, bounds, cases and
  * numbers, wherever in the file they are defined. What stays unknown is defined in C,
- * or in terms of itself.
+ * or in terms of itself. And look up what the names of types stand for.
  */
 void dist_spec_resolve(struct dist_spec *spec);
 
