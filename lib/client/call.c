@@ -132,7 +132,7 @@ static enum dist_err
 call_grow_tried(struct dist_call *call)
 {
 	unsigned capacity = DIST_MAX(DIST_CALL_TRIED_INLINE, call->tried_capacity);
-	struct dist_peer **grown;
+	struct dist_peer **grown, **before;
 
 	if (call->n_tried < capacity)
 		return DIST_OK;
@@ -140,9 +140,12 @@ call_grow_tried(struct dist_call *call)
 	if (!grown)
 		return dist_error_set_plain(DIST_ENOMEM);
 	memcpy(grown, call->tried, capacity * sizeof(struct dist_peer *));
-	if (call->tried != call->tried_inline)
-		free(call->tried);
+	call_lock_place(call);
+	before = call->tried;
 	call->tried = grown;
+	call_unlock_place(call);
+	if (before != call->tried_inline)
+		free(before);
 	call->tried_capacity = 2 * capacity;
 	return DIST_OK;
 }
@@ -175,8 +178,10 @@ dist_call_add_lost(struct dist_call *call, struct dist_peer *peer)
 		dist_peer_unref(peer);
 		return; /* one name less in an error, and a node that may be tried again */
 	}
+	call_lock_place(call);
 	call->tried[call->n_tried++] = call->tried[at];
 	call->tried[at] = peer;
+	call_unlock_place(call);
 	call->n_lost++;
 }
 

@@ -129,10 +129,14 @@ struct dist_call {
 	bool then_due;  /* the callback is to run: the runtime has it */
 	bool freed;     /* its waiter was freed */
 
-	/* Of the one thread that places it. */
-	/* Before @peer: those it was lost on, then, since all were busy, the others. */
+	/*
+	 * Before @peer: those it was lost on, then, since all were busy, the others. As
+	 * where it is: changed under the lock, by the one thread that places it.
+	 */
 	struct dist_peer **tried; /* each holds a reference */
-	unsigned n_tried, tried_capacity;
+	unsigned n_tried;
+	/* Of the one thread that places it. */
+	unsigned tried_capacity;
 	struct dist_peer *tried_inline[DIST_CALL_TRIED_INLINE];
 	unsigned n_lost; /* peers it was lost on, each another: it may have run */
 	unsigned n_paid; /* of these, those after which the route let it go out again; of a

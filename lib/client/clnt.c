@@ -27,19 +27,6 @@
 #include "client/runtime_internal.h"
 #include "client/wait.h"
 
-#define MAX_TRIES 3
-
-struct dist_clnt {
-	CLIENT sync; /* first: what the user holds */
-	CLIENT go;   /* the starting twin */
-	/* Set by dist_clnt_new(), then read-only. */
-	uint64_t id;
-	struct dist_route *route;
-	uint32_t prog, vers;
-	struct dist_call_options options;
-	_Atomic int64_t timeout_ms; /* of options, until CLSET_TIMEOUT */
-};
-
 static struct clnt_ops sync_ops, go_ops;
 
 /* What dist_go() started, between the stub's return and dist_go_started(). */
@@ -92,7 +79,7 @@ call_set_options(struct dist_call *call, struct dist_clnt *self)
 	int64_t timeout_ms = atomic_load_explicit(&self->timeout_ms, memory_order_relaxed);
 
 	call->idempotent = self->options.idempotent;
-	call->max_tries = self->options.max_tries ? self->options.max_tries : MAX_TRIES;
+	call->max_tries = self->options.max_tries ? self->options.max_tries : DIST_MAX_TRIES;
 	call->affinity = self->options.affinity;
 	if (timeout_ms > 0)
 		call->deadline_ns = dist_deadline_in_ms(timeout_ms);
@@ -128,6 +115,7 @@ clnt_make_call(struct dist_clnt *self, rpcproc_t proc, xdrproc_t xdr_args, void 
 	                     self->route->max_record_bytes) ||
 	    (self->options.hedge_after_ms &&
 	     dist_hedge_prepare(call, self->options.hedge_after_ms)) ||
+	    (self->may_be_hedged && !call->hedging && dist_hedge_allow(call)) ||
 	    (self->route->bound.max && dist_bound_enter(call))) {
 		dist_call_unref(call);
 		return NULL;
@@ -256,9 +244,9 @@ static CLIENT foreign_client = { .cl_ops = &foreign_ops };
 CLIENT *
 dist_go_client(CLIENT *clnt)
 {
-	if (!clnt || clnt->cl_ops != &sync_ops)
-		return &foreign_client;
-	return &((struct dist_clnt *)clnt)->go;
+	struct dist_clnt *self = dist_clnt_of(clnt);
+
+	return self ? &self->go : &foreign_client;
 }
 
 /* --- The rest of ONC RPC's conventions ------------------------------------------------ */
@@ -332,11 +320,9 @@ clnt_destroy_ours(CLIENT *clnt)
 const struct dist_node_info *
 dist_last_node(CLIENT *clnt)
 {
-	struct dist_last *last;
+	struct dist_clnt *self = dist_clnt_of(clnt);
+	struct dist_last *last = self ? dist_last_find(self->id) : NULL;
 
-	if (!clnt || clnt->cl_ops != &sync_ops)
-		return NULL;
-	last = dist_last_find(((struct dist_clnt *)clnt)->id);
 	return last && last->peer ? &last->peer->info : NULL;
 }
 
@@ -370,6 +356,25 @@ no_auth(void)
 	atomic_store(&auth, made);
 	pthread_mutex_unlock(&lock);
 	return made;
+}
+
+struct dist_clnt *
+dist_clnt_of(CLIENT *clnt)
+{
+	return clnt && clnt->cl_ops == &sync_ops ? (struct dist_clnt *)clnt : NULL;
+}
+
+struct dist_clnt *
+dist_clnt_copy(struct dist_clnt *of)
+{
+	CLIENT *clnt = dist_clnt_new(of->route, of->prog, of->vers, &of->options);
+	struct dist_clnt *copy = (struct dist_clnt *)clnt;
+
+	if (copy) {
+		copy->sync.cl_auth = of->sync.cl_auth;
+		atomic_init(&copy->timeout_ms, atomic_load(&of->timeout_ms));
+	}
+	return copy;
 }
 
 CLIENT *

@@ -96,6 +96,7 @@ static const struct dist_route_ops cluster_route_ops = {
 	.park = cluster_park,
 	.failed = cluster_failed,
 	.list_conns = cluster_list_conns,
+	.room = dist_cluster_room,
 	.destroy = cluster_destroy,
 };
 

@@ -59,6 +59,10 @@ enum dist_err dist_cluster_open_source(struct dist_cluster **ret_cluster,
                                        const struct dist_cluster_options *options,
                                        size_t options_size) DIST_MUST_CHECK;
 
+/* pick.c: struct dist_route_ops.room. */
+enum dist_err dist_cluster_room(struct dist_route *route, uint32_t prog, uint32_t vers,
+                                struct dist_room *ret_room);
+
 /* pick.c: struct dist_route_ops.pick, with the cluster's lock. */
 enum dist_err dist_cluster_pick(struct dist_route *route, struct dist_call *call,
                                 struct dist_peer **ret_peer) DIST_MUST_CHECK;

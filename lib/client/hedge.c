@@ -19,8 +19,7 @@
 struct dist_hedge {
 	/* Set before the call is started, then read-only. */
 	struct dist_call *first; /* which has it, and frees it */
-	int64_t after_ns;
-	uint8_t cred[MAX_AUTH_BYTES];
+	int64_t after_ns; /* 0: not by time */
 
 	struct dist_timer timer; /* holds a reference of the first's while it is set */
 
@@ -32,6 +31,8 @@ struct dist_hedge {
 	bool over;  /* the first has its outcome */
 
 	struct dist_peer *winner; /* holds a reference; by whoever claimed the first */
+
+	uint8_t cred[]; /* read-only */
 };
 
 static void hedge_on_due(struct dist_timer *timer);
@@ -39,7 +40,7 @@ static void hedge_on_due(struct dist_timer *timer);
 enum dist_err
 dist_hedge_prepare(struct dist_call *call, int64_t after_ms)
 {
-	struct dist_hedge *hedge = calloc(1, sizeof(*hedge));
+	struct dist_hedge *hedge = calloc(1, sizeof(*hedge) + call->cred_length);
 
 	if (!hedge)
 		return dist_error_set_plain(DIST_ENOMEM);
@@ -50,6 +51,15 @@ dist_hedge_prepare(struct dist_call *call, int64_t after_ms)
 	dist_timer_init(&hedge->timer, hedge_on_due);
 	dist_call_touch(call);
 	call->hedge = hedge;
+	call->hedging = DIST_HEDGE_FIRST;
+	return DIST_OK;
+}
+
+enum dist_err
+dist_hedge_allow(struct dist_call *call)
+{
+	if (call->cred_length)
+		return dist_hedge_prepare(call, 0);
 	call->hedging = DIST_HEDGE_FIRST;
 	return DIST_OK;
 }
@@ -90,7 +100,7 @@ hedge_set_timer(struct dist_hedge *hedge)
 void
 dist_hedge_arm(struct dist_call *call)
 {
-	if (dist_call_pending(call))
+	if (call->hedge && call->hedge->after_ns && dist_call_pending(call))
 		hedge_set_timer(call->hedge);
 }
 
@@ -152,42 +162,90 @@ static void
 hedge_send(struct dist_hedge *hedge, struct dist_call *second)
 {
 	struct dist_call *first = hedge->first;
-	bool over;
+	bool wanted;
 
 	dist_lock(&first->lock);
-	over = hedge->over;
-	if (!over)
+	wanted = !hedge->over && !hedge->second && !hedge->failed;
+	if (wanted)
 		hedge->second = dist_call_ref(second);
 	dist_unlock(&first->lock);
-	if (over)
-		dist_call_unref(second);
-	else
+	if (wanted)
 		dist_dispatch_place(second);
+	else
+		dist_call_unref(second);
 }
 
-/* One that is not with a node just now, as it waits for one, is looked at again. */
+/* False: the first is not with a node just now, as it waits for one. */
+static bool
+hedge_try(struct dist_hedge *hedge)
+{
+	struct dist_call *second;
+	struct dist_conn *conn;
+	uint32_t xid;
+
+	conn = dist_call_conn(hedge->first, &xid);
+	if (!conn)
+		return false;
+	second = second_new(hedge, conn->peer);
+	if (second)
+		hedge_send(hedge, second);
+	else
+		dist_log_debug("no-memory", "for=hedge");
+	dist_conn_unref(conn);
+	return true;
+}
+
 static void
 hedge_on_due(struct dist_timer *timer)
 {
 	struct dist_hedge *hedge = DIST_CONTAINER_OF(timer, struct dist_hedge, timer);
-	struct dist_call *first = hedge->first, *second;
-	struct dist_conn *conn;
-	uint32_t xid;
+	struct dist_call *first = hedge->first;
 
-	if (dist_call_pending(first)) {
-		conn = dist_call_conn(first, &xid);
-		if (conn) {
-			second = second_new(hedge, conn->peer);
-			if (second)
-				hedge_send(hedge, second);
-			else
-				dist_log_debug("no-memory", "for=hedge");
-			dist_conn_unref(conn);
-		} else {
-			hedge_set_timer(hedge);
+	if (dist_call_pending(first) && !hedge_try(hedge))
+		hedge_set_timer(hedge); /* it is looked at again */
+	dist_call_unref(first);         /* the timer's */
+}
+
+/* One that was only allowed has nothing yet. NULL: it has a second, or is over. */
+static struct dist_hedge *
+call_make_hedge(struct dist_call *call)
+{
+	struct dist_hedge *made = calloc(1, sizeof(*made)), *hedge = NULL;
+
+	dist_lock(&call->lock);
+	/* Whoever claims it looks for a hedge after that, under the lock. */
+	if (made && dist_call_pending(call)) {
+		if (!call->hedge) {
+			made->first = call;
+			dist_timer_init(&made->timer, hedge_on_due);
+			dist_call_touch(call);
+			call->hedge = made;
+			made = NULL;
 		}
+		/* One that failed there is not better served elsewhere. */
+		if (!call->hedge->second && !call->hedge->failed)
+			hedge = call->hedge;
 	}
-	dist_call_unref(first); /* the timer's */
+	dist_unlock(&call->lock);
+	free(made);
+	return hedge;
+}
+
+bool
+dist_hedge_now(struct dist_call *call)
+{
+	bool aside, sent = false;
+	struct dist_hedge *hedge;
+
+	if (call->hedging != DIST_HEDGE_FIRST)
+		return false;
+	hedge = call_make_hedge(call);
+	if (hedge) {
+		aside = dist_error_aside(true);
+		sent = hedge_try(hedge);
+		dist_error_aside(aside);
+	}
+	return sent;
 }
 
 /* --- The first ----------------------------------------------------------------------- */
@@ -195,16 +253,18 @@ hedge_on_due(struct dist_timer *timer)
 bool
 dist_hedge_wait(struct dist_call *call)
 {
-	struct dist_hedge *hedge = call->hedge;
 	struct dist_peer *lost_on = NULL;
+	struct dist_hedge *hedge;
 	bool waits;
 
 	if (call->hedging != DIST_HEDGE_FIRST)
 		return false;
 	dist_lock(&call->lock);
-	waits = hedge->second && !hedge->over;
-	hedge->waits = waits;
-	if (!waits) {
+	hedge = call->hedge;
+	waits = hedge && hedge->second && !hedge->over;
+	if (hedge)
+		hedge->waits = waits;
+	if (hedge && !waits) {
 		lost_on = hedge->lost_on;
 		hedge->lost_on = NULL;
 	}
@@ -217,12 +277,13 @@ dist_hedge_wait(struct dist_call *call)
 struct dist_call *
 dist_hedge_take_failed(struct dist_call *call)
 {
-	struct dist_call *failed;
+	struct dist_call *failed = NULL;
 
 	if (call->hedging != DIST_HEDGE_FIRST)
 		return NULL;
 	dist_lock(&call->lock);
-	failed = DIST_TAKE(call->hedge->failed);
+	if (call->hedge)
+		failed = DIST_TAKE(call->hedge->failed);
 	dist_unlock(&call->lock);
 	return failed;
 }
@@ -230,11 +291,16 @@ dist_hedge_take_failed(struct dist_call *call)
 static void
 first_outcome(struct dist_call *first)
 {
-	struct dist_hedge *hedge = first->hedge;
 	struct dist_call *second, *failed;
+	struct dist_hedge *hedge;
 	bool waits;
 
 	dist_lock(&first->lock);
+	hedge = first->hedge;
+	if (!hedge) {
+		dist_unlock(&first->lock);
+		return;
+	}
 	hedge->over = true;
 	second = hedge->second;
 	hedge->second = NULL;
@@ -246,7 +312,8 @@ first_outcome(struct dist_call *first)
 	/* They hold each other. */
 	if (failed)
 		dist_call_unref(failed);
-	if (dist_loop_timer_cancel(dist_runtime_loop(first->runtime), &hedge->timer))
+	if (hedge->after_ns &&
+	    dist_loop_timer_cancel(dist_runtime_loop(first->runtime), &hedge->timer))
 		dist_call_unref(first);
 	if (second) {
 		dist_call_end_now(second, DIST_ECANCELED);
@@ -272,7 +339,7 @@ second_outcome(struct dist_call *second)
 		hedge->second = NULL;
 		resumes = hedge->waits;
 		hedge->waits = false;
-		if (second->n_lost)
+		if (second->n_lost && !hedge->lost_on)
 			hedge->lost_on = dist_peer_ref(second->peer);
 		kept = !resumes && second->err == DIST_ERPC;
 		if (kept)

@@ -22,6 +22,8 @@
  * but then it must, since the procedure has run. At most one second a call; it draws
  * from the retries that the cluster allows, and is not sent when there are none.
  *
+ * A map (bulk.h) has no time after which to hedge: it asks for a second when nodes are idle.
+ *
  * Calls without hedging have none of this: one byte of theirs says so.
  */
 #ifndef DIST_CLIENT_HEDGE_H
@@ -34,8 +36,20 @@
  */
 enum dist_err dist_hedge_prepare(struct dist_call *call, int64_t after_ms) DIST_MUST_CHECK;
 
+/*
+ * The same, but when dist_hedge_now() says so. That costs next to nothing until then,
+ * unless the call has a credential, of which a copy is kept. DIST_ENOMEM.
+ */
+enum dist_err dist_hedge_allow(struct dist_call *call) DIST_MUST_CHECK;
+
 /* After it was placed, by the thread that did: from now on time counts. */
 void dist_hedge_arm(struct dist_call *call);
+
+/*
+ * Send it to another node now, if it is with one, and has no second. By a thread that has
+ * a reference, at any time. False: nothing was sent.
+ */
+bool dist_hedge_now(struct dist_call *call);
 
 /* Its outcome is written: the other one is to know. */
 void dist_hedge_outcome(struct dist_call *call);

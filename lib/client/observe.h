@@ -38,6 +38,12 @@ void dist_observers_tell(struct dist_call *call, bool unref);
 /* A queue's side of it: @call is over, and its queue, which holds it, was to be told. */
 void dist_queue_push(struct dist_call *call);
 
+/*
+ * Have whoever waits in dist_queue_take() return with what there is, or NULL; nobody does:
+ * the next that would wait. Any thread.
+ */
+void dist_queue_interrupt(struct dist_queue *queue);
+
 #define DIST_PUSHES_MAX 64
 
 /*

@@ -232,3 +232,43 @@ dist_cluster_pick(struct dist_route *route, struct dist_call *call,
 	dist_unlock(&cluster->lock);
 	return err;
 }
+
+/* --- How much there is to pick from -------------------------------------------------- */
+
+/* Of those that could take a call now; where none can, of those that rest, too. */
+static struct dist_room
+group_room(const struct dist_group *group, uint32_t prog, uint32_t vers)
+{
+	struct dist_room now = { 0 }, later = { 0 };
+
+	for (size_t i = 0; i < group->n; i++) {
+		const struct dist_seat *seat = &group->seats[i];
+		struct dist_room *room = dist_peer_resting(seat->peer) ? &later : &now;
+
+		if (atomic_load_explicit(&seat->peer->leaving, memory_order_relaxed) ||
+		    dist_peer_lacks(seat->peer, prog, vers))
+			continue;
+		room->n_nodes++;
+		room->n_workers += seat->capacity;
+	}
+	return now.n_nodes ? now : later;
+}
+
+enum dist_err
+dist_cluster_room(struct dist_route *route, uint32_t prog, uint32_t vers,
+                  struct dist_room *ret_room)
+{
+	struct dist_cluster *cluster = DIST_CONTAINER_OF(route, struct dist_cluster, route);
+	struct dist_group *group = NULL;
+	enum dist_err err = DIST_OK;
+
+	dist_lock(&cluster->lock);
+	if (!cluster->closed)
+		group = dist_members_group(&cluster->members, prog, vers);
+	if (group)
+		*ret_room = group_room(group, prog, vers);
+	else
+		err = dist_error_set_plain(cluster->closed ? DIST_ECLOSED : DIST_ENOMEM);
+	dist_unlock(&cluster->lock);
+	return err;
+}

@@ -48,6 +48,7 @@ struct dist_queue {
 	struct dist_list pending, finished; /* struct dist_call.queue_link */
 	size_t n_pending, n_finished;
 	bool fd_asked;
+	bool interrupted; /* whoever waits for something to finish is to give up */
 	bool drained; /* a waiter was taken, and none added since: nothing new is to be sent */
 	struct dist_list takers; /* struct dist_harvest.link */
 
@@ -419,10 +420,12 @@ queue_await_locked(struct dist_queue *queue, int64_t deadline_ns)
 
 	if (looks && queue->n_pending)
 		queue_look_locked(queue);
-	while (!looks && dist_list_empty(&queue->finished) && queue->n_pending) {
+	while (!looks && dist_list_empty(&queue->finished) && queue->n_pending &&
+	       !queue->interrupted) {
 		queue_harvest_locked(queue, deadline_ns);
 		looks = dist_deadline_passed(deadline_ns);
 	}
+	queue->interrupted = false;
 	dist_inside_leave(before);
 	return queue_pop_locked(queue);
 }
@@ -467,6 +470,20 @@ struct dist_waiter *
 dist_queue_take_until(struct dist_queue *queue, int64_t until_ns)
 {
 	return queue_take(queue, DIST_MAX(until_ns, 0));
+}
+
+void
+dist_queue_interrupt(struct dist_queue *queue)
+{
+	struct dist_inside before = dist_inside_enter();
+	struct dist_list *link;
+
+	dist_lock(&queue->lock);
+	queue->interrupted = true;
+	while ((link = dist_list_pop(&queue->takers)))
+		dist_harvest_tell(DIST_CONTAINER_OF(link, struct dist_harvest, link));
+	dist_unlock(&queue->lock);
+	dist_inside_leave(before);
 }
 
 size_t

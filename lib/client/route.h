@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/bound.h"
 
@@ -17,6 +18,11 @@ struct dist_harvest;
 struct dist_peer;
 struct dist_runtime;
 struct dist_route;
+
+struct dist_room {
+	unsigned n_nodes;
+	uint64_t n_workers; /* of all of them */
+};
 
 struct dist_route_ops {
 	/*
@@ -40,6 +46,12 @@ struct dist_route_ops {
 	 * the loop sees to. NULL: it has no bound, so nobody asks.
 	 */
 	void (*list_conns)(struct dist_route *route, struct dist_harvest *harvest);
+	/*
+	 * How much the live nodes that serve a program can do at once. DIST_ECLOSED;
+	 * DIST_ENOMEM. NULL: this route is no cluster.
+	 */
+	enum dist_err (*room)(struct dist_route *route, uint32_t prog, uint32_t vers,
+	                      struct dist_room *ret_room);
 	/* The last reference is gone. */
 	void (*destroy)(struct dist_route *route);
 };
