@@ -7,6 +7,7 @@
  *   log.h        where the library's log lines go
  *   cluster.h    the callers' side: a cluster of nodes, and CLIENTs for rpcgen's stubs
  *   waiter.h     asynchronous calls: dist_go(), waiters, queues
+ *   map.h        bulk work: dist_map() spreads many items over all nodes
  *   node.h       the serving side: services, and a node inside a program
  *   request.h    for procedures: deadline, cancellation, answering later
  *   master.h     the registry inside a program
@@ -22,6 +23,7 @@
 #include <dist/error.h>
 #include <dist/listeners.h>
 #include <dist/log.h>
+#include <dist/map.h>
 #include <dist/master.h>
 #include <dist/node.h>
 #include <dist/request.h>
