@@ -4,9 +4,10 @@
  *	bayes --masters HOST --shards 8 digits.csv
  *
  * Half of the data, every second line, is to train on, and the other half to test on.
- * Both are cut into shards, and each shard is a call; all calls of a step run at the
- * same time. The sums of the shards add up to one model, which goes out with the shards
- * to be classified. --local does the same work in this process, with the same result.
+ * Both are cut into shards, and each shard is a call; dist_map() spreads those of a
+ * step over the nodes. The sums of the shards add up to one model, which goes out with the
+ * shards to be classified. --local does the same work in this process, with the same
+ * result.
  */
 #include "bayes/data.h"
 #include "bayes/model.h"
@@ -50,110 +51,142 @@ complain(const char *complaint)
 
 /* --- On the nodes of a cluster -------------------------------------------- */
 
-/* One shard's call: each has a place of its own for its result. */
-struct train_call {
-	bayes_shard shard; /* borrowed from the data */
-	bayes_train_result result;
-	struct dist_waiter *waiter; /* NULL: it did not start */
+/* What a step's callbacks work with. */
+struct step {
+	struct bayes *bayes;
+	bayes_sums *sums; /* of all shards, in training */
 };
 
-struct classify_call {
-	bayes_shard shard;
-	bayes_classify_result result;
-	struct dist_waiter *waiter;
-};
-
-/* The end of a shard's call. False, with a line that says why: it failed. */
+/*
+ * A shard's call starts when a node has a worker for it; when a node is lost its shards
+ * go to others.
+ */
 static bool
-shard_wait(struct dist_waiter *waiter, const bayes_shard *shard, const char *done)
+step_run(struct step *step, CLIENT *client, struct dist_map_options *options)
 {
-	if (dist_waiter_wait(waiter, DIST_FOREVER))
-		return complain(dist_waiter_error(waiter));
-	printf("%u examples %s by %s\n", shard->labels.labels_len, done,
-	       dist_waiter_node(waiter)->name);
-	return true;
+	options->n_items = step->bayes->n_shards;
+	options->arg = step;
+	options->max_failures = 1; /* without a shard the others are of no use */
+	options->progress = dist_map_bar;
+	return dist_map(client, options) ? complain(dist_error_text()) : true;
 }
 
-/* Waits for a shard's sums, and adds them up. */
-static bool
-train_call_end(struct train_call *call, bayes_sums *sums)
+/* Why a step goes no further. */
+static enum dist_err
+step_refused(const char *reason)
 {
+	dist_map_bar_hide();
+	complain(reason);
+	return DIST_EPROTO;
+}
+
+static void
+shard_say(const bayes_shard *shard, const char *done, const struct dist_map_item *item)
+{
+	dist_map_bar_hide();
+	printf("%u examples %s by %s\n", shard->labels.labels_len, done,
+	       item->node->name);
+}
+
+static bayes_shard
+train_shard(const struct step *step, const struct dist_map_item *item)
+{
+	return data_shard(&step->bayes->train, step->bayes->n_shards,
+	                  (u_int)item->index);
+}
+
+static struct dist_waiter *
+train_start(CLIENT *client, const struct dist_map_item *item, void *arg)
+{
+	return dist_go(client, bayes_train_1, train_shard(arg, item), item->result);
+}
+
+/* Adds a shard's sums up. */
+static enum dist_err
+train_done(const struct dist_map_item *item, void *arg)
+{
+	const bayes_train_result *result = item->result;
+	struct step *step = arg;
+	bayes_shard shard = train_shard(step, item);
 	const char *wrong;
 
-	if (!shard_wait(call->waiter, &call->shard, "trained on"))
-		return false;
-	if (call->result.status != BAYES_DONE)
-		return complain(call->result.bayes_train_result_u.reason);
-	wrong = bayes_sums_add(sums, &call->result.bayes_train_result_u.sums);
-	return wrong ? complain(wrong) : true;
+	if (item->err)
+		return DIST_OK; /* dist_map() says it */
+	shard_say(&shard, "trained on", item);
+	if (result->status != BAYES_DONE)
+		return step_refused(result->bayes_train_result_u.reason);
+	wrong = bayes_sums_add(step->sums, &result->bayes_train_result_u.sums);
+	return wrong ? step_refused(wrong) : DIST_OK;
 }
 
 static bool
 train_on_cluster(struct bayes *bayes, CLIENT *client, bayes_sums *sums)
 {
-	struct train_call *calls = calloc(bayes->n_shards, sizeof(*calls));
-	bool all_well = calls ? true : complain("out of memory");
+	struct step step = { .bayes = bayes, .sums = sums };
+	struct dist_map_options options = {
+		.start = train_start,
+		.done = train_done,
+		.result_bytes = sizeof(bayes_train_result),
+		.xdr_result = (xdrproc_t)xdr_bayes_train_result,
+		.progress_arg = "training",
+	};
 
-	for (u_int i = 0; all_well && i < bayes->n_shards; i++) {
-		struct train_call *call = &calls[i];
-
-		call->shard = data_shard(&bayes->train, bayes->n_shards, i);
-		call->waiter =
-			dist_go(client, bayes_train_1, call->shard, &call->result);
-		if (!call->waiter)
-			all_well = complain(dist_error_text());
-	}
-	for (u_int i = 0; calls && i < bayes->n_shards; i++) {
-		all_well = all_well && train_call_end(&calls[i], sums);
-		dist_waiter_free(calls[i].waiter); /* cancels what is still in flight */
-		xdr_free((xdrproc_t)xdr_bayes_train_result, &calls[i].result);
-	}
-	free(calls);
-	return all_well;
+	return step_run(&step, client, &options);
 }
 
-/* Waits for a shard's labels, and takes them to @found, its part of all. */
-static bool
-classify_call_end(struct classify_call *call, int *found)
+static bayes_shard
+classify_shard(const struct step *step, const struct dist_map_item *item)
 {
-	u_int n_examples = call->shard.labels.labels_len;
+	return data_shard(&step->bayes->test, step->bayes->n_shards,
+	                  (u_int)item->index);
+}
 
-	if (!shard_wait(call->waiter, &call->shard, "classified"))
-		return false;
-	if (call->result.status != BAYES_DONE)
-		return complain(call->result.bayes_classify_result_u.reason);
-	if (call->result.bayes_classify_result_u.labels.labels_len != n_examples)
-		return complain(
+static struct dist_waiter *
+classify_start(CLIENT *client, const struct dist_map_item *item, void *arg)
+{
+	struct step *step = arg;
+
+	return dist_go(client, bayes_classify_1, step->bayes->model,
+	               classify_shard(step, item).examples, item->result);
+}
+
+/* Takes a shard's labels to where it lies among all. */
+static enum dist_err
+classify_done(const struct dist_map_item *item, void *arg)
+{
+	const bayes_classify_result *result = item->result;
+	struct step *step = arg;
+	bayes_shard shard = classify_shard(step, item);
+	u_int n_examples = shard.labels.labels_len;
+	ptrdiff_t first = shard.labels.labels_val - step->bayes->test.labels.labels_val;
+
+	if (item->err)
+		return DIST_OK;
+	shard_say(&shard, "classified", item);
+	if (result->status != BAYES_DONE)
+		return step_refused(result->bayes_classify_result_u.reason);
+	if (result->bayes_classify_result_u.labels.labels_len != n_examples)
+		return step_refused(
 			"a node did not answer with one label for each example");
-	memcpy(found, call->result.bayes_classify_result_u.labels.labels_val,
-	       n_examples * sizeof(*found));
-	return true;
+	memcpy(step->bayes->found + first,
+	       result->bayes_classify_result_u.labels.labels_val,
+	       n_examples * sizeof(int));
+	return DIST_OK;
 }
 
 static bool
 classify_on_cluster(struct bayes *bayes, CLIENT *client)
 {
-	struct classify_call *calls = calloc(bayes->n_shards, sizeof(*calls));
-	bool all_well = calls ? true : complain("out of memory");
-	int *found = bayes->found;
+	struct step step = { .bayes = bayes };
+	struct dist_map_options options = {
+		.start = classify_start,
+		.done = classify_done,
+		.result_bytes = sizeof(bayes_classify_result),
+		.xdr_result = (xdrproc_t)xdr_bayes_classify_result,
+		.progress_arg = "classifying",
+	};
 
-	for (u_int i = 0; all_well && i < bayes->n_shards; i++) {
-		struct classify_call *call = &calls[i];
-
-		call->shard = data_shard(&bayes->test, bayes->n_shards, i);
-		call->waiter = dist_go(client, bayes_classify_1, bayes->model,
-		                       call->shard.examples, &call->result);
-		if (!call->waiter)
-			all_well = complain(dist_error_text());
-	}
-	for (u_int i = 0; calls && i < bayes->n_shards; i++) {
-		all_well = all_well && classify_call_end(&calls[i], found);
-		found += calls[i].shard.labels.labels_len;
-		dist_waiter_free(calls[i].waiter);
-		xdr_free((xdrproc_t)xdr_bayes_classify_result, &calls[i].result);
-	}
-	free(calls);
-	return all_well;
+	return step_run(&step, client, &options);
 }
 
 static bool

@@ -1,11 +1,12 @@
 /*
  * palindrome: counts the binary palindromes from 0 to N on all nodes of a cluster.
  *
- *	palindrome --masters HOST 2000
+ *	palindrome --masters HOST 1000000000
  *
- * The range is cut into pieces, some for each procedure that the nodes run at once, and
- * all are started together. A queue gives them back in the order in which they end: a
- * fast node takes more of them than a slow one, without any planning.
+ * The range is cut into many pieces, and dist_map() spreads them: a node gets the next
+ * one when it has a worker for it, so a fast node takes more of them than a slow one,
+ * without any planning; and nodes may come and go. On a terminal a bar shows how far it
+ * is, and in a file or a pipe there is a line for each piece.
  */
 #include "palindrome.h"
 
@@ -16,6 +17,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct arguments {
 	const char *masters;
@@ -23,110 +25,93 @@ struct arguments {
 	int64_t n_pieces; /* 0: as many as suit the nodes */
 };
 
-struct piece {
-	palindrome_range range;
-	palindrome_tally tally;
+struct count {
+	int64_t last;
+	uint64_t n_pieces;
+	bool show_pieces;
+	quad_t found;
 };
 
-/* Starts the call of one piece. False, with a line that says why: it did not start. */
-static bool
-piece_start(struct piece *piece, CLIENT *palindrome, struct dist_queue *queue)
+static palindrome_range
+count_piece(const struct count *count, const struct dist_map_item *item)
 {
-	struct dist_waiter *waiter;
-
-	waiter = dist_go(palindrome, palindrome_count_1, piece->range, &piece->tally);
-	if (waiter && !dist_queue_add(queue, waiter, piece))
-		return true;
-	fprintf(stderr, "palindrome: %s\n", dist_error_text());
-	dist_waiter_free(waiter);
-	return false;
+	return pieces_get(count->last, count->n_pieces, item->index);
 }
 
-/* Prints one piece that ended, and adds it. False: it failed. */
-static bool
-piece_end(struct dist_waiter *waiter, quad_t *count)
+/* For dist_map(): starts the call of one piece. */
+static struct dist_waiter *
+count_start(CLIENT *palindrome, const struct dist_map_item *item, void *arg)
 {
-	const struct piece *piece = dist_waiter_tag(waiter);
-	long long found = piece->tally.palindrome_tally_u.count;
+	return dist_go(palindrome, palindrome_count_1, count_piece(arg, item),
+	               item->result);
+}
 
-	if (dist_waiter_wait(waiter, 0)) {
-		fprintf(stderr, "palindrome: %s\n", dist_waiter_error(waiter));
-		return false;
-	}
-	if (piece->tally.status != PALINDROME_COUNTED) {
+/* For dist_map(): one piece has ended. Those that failed it tells in the end. */
+static enum dist_err
+count_done(const struct dist_map_item *item, void *arg)
+{
+	const palindrome_tally *tally = item->result;
+	struct count *count = arg;
+	palindrome_range piece = count_piece(count, item);
+
+	if (item->err)
+		return DIST_OK;
+	if (tally->status != PALINDROME_COUNTED) {
+		dist_map_bar_hide();
 		fprintf(stderr, "palindrome: the node refused the range\n");
+		return DIST_EPROTO;
+	}
+	count->found += tally->palindrome_tally_u.count;
+	if (count->show_pieces)
+		printf("%lld..%lld: %lld by %s\n", (long long)piece.first,
+		       (long long)piece.last,
+		       (long long)tally->palindrome_tally_u.count, item->node->name);
+	return DIST_OK;
+}
+
+static bool
+count_run(struct count *count, CLIENT *palindrome)
+{
+	struct dist_map_options options = {
+		.n_items = count->n_pieces,
+		.start = count_start,
+		.done = count_done,
+		.arg = count,
+		.result_bytes = sizeof(palindrome_tally),
+		.max_failures = 1,
+		.progress = dist_map_bar,
+		.progress_arg = "palindrome",
+	};
+
+	if (dist_map(palindrome, &options)) {
+		fprintf(stderr, "palindrome: %s\n", dist_error_text());
 		return false;
 	}
-	printf("%lld..%lld: %lld by %s\n", (long long)piece->range.first,
-	       (long long)piece->range.last, found, dist_waiter_node(waiter)->name);
-	*count += found;
+	printf("%lld binary palindromes from 0 to %lld\n", (long long)count->found,
+	       (long long)count->last);
 	return true;
-}
-
-/* All pieces at once; the queue hands them out as they end. */
-static bool
-pieces_run(struct piece *pieces, uint64_t n_pieces, CLIENT *palindrome,
-           struct dist_queue *queue, int64_t last)
-{
-	struct dist_waiter *waiter;
-	quad_t count = 0;
-
-	for (uint64_t i = 0; i < n_pieces; i++) {
-		pieces[i].range = pieces_get(last, n_pieces, i);
-		if (!piece_start(&pieces[i], palindrome, queue))
-			return false;
-	}
-	while ((waiter = dist_queue_take(queue, DIST_FOREVER))) {
-		bool counted = piece_end(waiter, &count);
-
-		dist_waiter_free(waiter);
-		if (!counted)
-			return false;
-	}
-	printf("%lld binary palindromes from 0 to %lld\n", (long long)count,
-	       (long long)last);
-	return true;
-}
-
-static bool
-pieces_run_on(CLIENT *palindrome, uint64_t n_pieces, int64_t last)
-{
-	struct piece *pieces = calloc(n_pieces, sizeof(*pieces));
-	struct dist_queue *queue = NULL;
-	bool all_well = false;
-
-	if (!pieces)
-		fprintf(stderr, "palindrome: out of memory\n");
-	else if (dist_queue_new(&queue))
-		fprintf(stderr, "palindrome: %s\n", dist_error_text());
-	else
-		all_well = pieces_run(pieces, n_pieces, palindrome, queue, last);
-
-	/*
-	 * After a failure the queue still holds calls: freeing it cancels them first.
-	 */
-	dist_queue_free(queue);
-	free(pieces);
-	return all_well;
 }
 
 static bool
 palindrome_run(struct dist_cluster *cluster, const struct arguments *arguments)
 {
 	/* Counting a piece twice does no harm: it goes on when its node is lost. */
-	struct dist_call_options options = { .idempotent = true };
-	uint64_t n_pieces =
-		pieces_count(arguments->last, (uint64_t)arguments->n_pieces);
+	struct dist_call_options options = { .idempotent = true, .max_tries = 10 };
+	struct count count = {
+		.last = arguments->last,
+		.n_pieces = pieces_count(arguments->last, (uint64_t)arguments->n_pieces),
+		.show_pieces = !isatty(STDOUT_FILENO),
+	};
 	bool all_well = false;
 	CLIENT *palindrome;
 
 	palindrome = dist_client_create_with(cluster, PALINDROME_PROG, PALINDROME_V1,
 	                                     &options);
 	if (!palindrome ||
-	    (!n_pieces && pieces_plan(cluster, arguments->last, &n_pieces)))
+	    (!count.n_pieces && pieces_plan(cluster, arguments->last, &count.n_pieces)))
 		fprintf(stderr, "palindrome: %s\n", dist_error_text());
 	else
-		all_well = pieces_run_on(palindrome, n_pieces, arguments->last);
+		all_well = count_run(&count, palindrome);
 
 	if (palindrome)
 		clnt_destroy(palindrome);
@@ -138,7 +123,7 @@ static const char palindrome_help[] =
 	"Count the binary palindromes from 0 to NUMBER on the nodes of a cluster.\n"
 	"\n"
 	"  --masters LIST  HOST[:PORT][,HOST[:PORT]...]; localhost\n"
-	"  --pieces N      how many calls to make of it; four for each worker\n"
+	"  --pieces N      how many calls to make of it; as many as suit the nodes\n"
 	"  --help          print this\n"
 	"  --version       print the version\n";
 

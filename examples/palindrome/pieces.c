@@ -1,6 +1,9 @@
 #include "palindrome/pieces.h"
 
+/* So many at least, so that uneven nodes finish together. */
 #define PIECES_PER_WORKER 4
+/* And so long at most: some milliseconds, so that little is lost with a node. */
+#define PIECE_MAX (UINT64_C(1) << 22)
 
 /* 0 counts; at most 2^63, which a signed number could not hold. */
 static uint64_t
@@ -49,6 +52,8 @@ pieces_plan(struct dist_cluster *cluster, int64_t last, uint64_t *ret_n_pieces)
 	if (err)
 		return err;
 	n_wanted = n_workers ? n_workers * PIECES_PER_WORKER : 1;
+	if (n_wanted < numbers_count(last) / PIECE_MAX)
+		n_wanted = numbers_count(last) / PIECE_MAX;
 	*ret_n_pieces =
 		pieces_count(last, n_wanted < PIECES_MAX ? n_wanted : PIECES_MAX);
 	return DIST_OK;

@@ -23,7 +23,8 @@ palindrome_range pieces_get(int64_t last, uint64_t n_pieces, uint64_t i);
 
 /*
  * How many pieces suit the cluster: some for each worker of its live nodes, so that one
- * slow node, busy with its last piece, does not keep all others waiting. At least 1.
+ * slow node, busy with its last piece, does not keep all others waiting, and more of a
+ * large range, so that a piece takes some milliseconds and no more. At least 1.
  */
 enum dist_err pieces_plan(struct dist_cluster *cluster, int64_t last,
                           uint64_t *ret_n_pieces) DIST_MUST_CHECK;

@@ -1,8 +1,15 @@
 """arith, arith-load, palindrome and bayes, on real nodes."""
 
+import fcntl
 import hashlib
+import os
+import pty
 import re
 import signal
+import struct
+import subprocess
+import tempfile
+import termios
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -187,6 +194,98 @@ def test_all_nodes_count(cluster):
     masters = start(cluster, 3, module="palindrome")
     _, pieces = palindromes(masters, 2000)
     assert {piece[3] for piece in pieces} == {"n1", "n2", "n3"}
+
+
+def count_palindromes(last):
+    """How many there are from 0 to @last, made from their first halves."""
+    found = 1  # 0
+    for length in range(1, last.bit_length() + 1):
+        half = (length + 1) // 2
+        for first in range(1 << (half - 1), 1 << half):
+            digits = f"{first:b}"
+            found += int(digits + digits[::-1][length % 2:], 2) <= last
+    return found
+
+
+class OnTerminal:
+    """A program whose stderr is a terminal: what the bar draws there, and its stdout."""
+
+    def __init__(self, name, *arguments, columns=120, env=()):
+        self.drawn = ""
+        self.out = tempfile.TemporaryFile("w+")  # a pipe could be full
+        self.end, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.popen = subprocess.Popen(
+            [PROGRAMS[name], *map(str, arguments)], stdin=subprocess.DEVNULL,
+            stdout=self.out, stderr=terminal,
+            env={**os.environ, "TERM": "xterm", **dict(env)})
+        os.close(terminal)
+
+    def wait_drawn(self, pattern):
+        """Until it drew what matches; None: it ended without that."""
+        while True:
+            match = re.search(pattern, self.drawn)
+            if match:
+                return match
+            try:
+                some = os.read(self.end, 65536)
+            except OSError:  # the other end is closed
+                return None
+            if not some:
+                return None
+            self.drawn += some.decode()
+
+    def finish(self):
+        """Its stdout, once it ended well."""
+        self.wait_drawn("(?!)")
+        os.close(self.end)
+        assert self.popen.wait(30) == 0, self.drawn
+        with self.out:
+            self.out.seek(0)
+            return self.out.read()
+
+
+# Some seconds of work; the bar says when it is time for the next change.
+def test_the_bar_and_the_count_survive_nodes_that_are_killed_and_added(cluster):
+    last = 10 ** 9 if os.environ["DIST_SANITIZE"] == "none" else 3 * 10 ** 8
+    master = cluster.master()
+    nodes = [cluster.node(master.address, module="palindrome") for _ in range(2)]
+    run = OnTerminal("palindrome", "--masters", master.address, "--pieces", "2000",
+                     str(last))
+    assert run.wait_drawn(r" +[1-9]\d* % \[#* *\] \d+/2000  \d+")
+    nodes[0].kill()
+    cluster.node(master.address, module="palindrome", name="late")
+    assert run.wait_drawn(r"late [1-9]\d*")
+    nodes[1].kill()
+    cluster.node(master.address, module="palindrome", name="later")
+    assert run.wait_drawn(r"later [1-9]\d*")
+    out = run.finish()
+    assert f"{count_palindromes(last)} binary palindromes from 0 to {last}" in out
+    pieces = pieces_of(out)
+    assert len(pieces) == 2000
+    assert sum(piece[2] for piece in pieces) == count_palindromes(last)
+    assert {"late", "later"} <= {piece[3] for piece in pieces}
+    # It ends with a whole line, and there was one at a time.
+    assert re.search(r"100 % \[#+\] 2000/2000  .* in all  .*\r\n$", run.drawn)
+    assert run.drawn.count("\n") == 1
+
+
+def test_the_bar_fits_a_narrow_terminal(cluster):
+    masters = start(cluster, 3, module="palindrome")
+    for columns in (10, 40, 70, 200):
+        run = OnTerminal("palindrome", "--masters", masters, "100000", columns=columns)
+        run.finish()
+        lines = re.split(r"\r\x1b\[K|\r\n", run.drawn)
+        assert len(lines) > 2
+        assert max(map(len, lines)) < columns
+
+
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"TERM": ""}, {"NO_COLOR": "1"}])
+def test_there_is_no_bar_where_it_is_not_wanted(cluster, env):
+    masters = start(cluster, 1, module="palindrome")
+    run = OnTerminal("palindrome", "--masters", masters, "2000", env=env)
+    assert "93 binary palindromes" in run.finish()
+    assert run.drawn == ""
 
 
 # --- bayes -----------------------------------------------------------------------------
