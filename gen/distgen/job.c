@@ -63,9 +63,8 @@ job_find_base(struct dist_job *job)
 	return true;
 }
 
-/* Inside the output directory, so that the files can be moved by rename(). */
-static bool
-job_make_work(struct dist_job *job)
+bool
+dist_job_make_work(struct dist_job *job)
 {
 	char *work =
 		dist_arena_printf(&job->arena, "%s/.distgen-XXXXXX", job->directory);
@@ -133,7 +132,7 @@ dist_job_run(struct dist_job *job)
 	struct dist_spec spec;
 	bool done;
 
-	if (!job_find_base(job) || !job_make_work(job))
+	if (!job_find_base(job) || !dist_job_make_work(job))
 		return false;
 	done = job_generate(job, &spec);
 	dist_spec_fini(&spec);

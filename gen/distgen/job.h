@@ -15,6 +15,7 @@
 
 struct dist_job {
 	const char *source;                        /* FILE.x, as the user named it */
+	const char *project;                       /* --new; NULL: C of @source */
 	const char *directory;                     /* where the output goes */
 	const char *defines[DIST_JOB_OPTIONS_MAX]; /* "NAME=VALUE" of -D */
 	size_t n_defines;
@@ -45,6 +46,12 @@ bool dist_job_run(struct dist_job *job);
 
 /* Its private directory is removed, and all memory. */
 void dist_job_fini(struct dist_job *job);
+
+/*
+ * The private directory: inside the output directory, so that what is in it can be
+ * moved to its place by rename(). False: it was told why not.
+ */
+bool dist_job_make_work(struct dist_job *job);
 
 /* A name in the private directory. */
 const char *dist_job_path(struct dist_job *job, const char *name);

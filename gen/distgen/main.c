@@ -1,5 +1,6 @@
 /* distgen: from an interface in an .x file to C. This is its command line. */
 #include "distgen/job.h"
+#include "distgen/project.h"
 
 #include "x/command.h"
 
@@ -15,6 +16,7 @@ enum {
 
 static const char help[] =
 	"Usage: distgen [OPTION]... FILE.x\n"
+	"       distgen [-o DIR] --new NAME\n"
 	"Make C of an ONC RPC interface: NAME.h, NAME_xdr.c, NAME_clnt.c for callers, and\n"
 	"NAME_svc.c, NAME_dist.c for the procedures' side. rpcgen does most of the work.\n"
 	"\n"
@@ -24,6 +26,8 @@ static const char help[] =
 	"      --depfile FILE  write there which files were read, as a rule for make\n"
 	"  -w, --no-warnings   tell errors alone\n"
 	"  -v, --verbose       list the files written\n"
+	"      --new NAME      start a project: make the directory NAME, with an interface,\n"
+	"                      its procedures, a program that calls them, and a Makefile\n"
 	"      --help          show this, and end\n"
 	"      --version       show the version, and end\n"
 	"\n"
@@ -34,6 +38,7 @@ static const struct option long_options[] = {
 	{ "depfile", required_argument, NULL, 'd' },
 	{ "no-warnings", no_argument, NULL, 'w' },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "new", required_argument, NULL, 'n' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -74,6 +79,9 @@ option_apply(struct dist_job *job, int option)
 	case 'v':
 		job->verbose = true;
 		return -1;
+	case 'n':
+		job->project = optarg;
+		return -1;
 	case 'h':
 		fputs(help, stdout);
 		return EXIT_DONE;
@@ -100,6 +108,10 @@ options_read(struct dist_job *job, int argc, char **argv)
 	}
 	if (!*job->directory)
 		return usage_error("-o wants a directory", "");
+	if (job->project)
+		return optind == argc ? -1
+		                      : usage_error("--new takes a NAME and no file: ",
+		                                    argv[optind]);
 	if (optind == argc)
 		return usage_error("which interface? give a FILE.x", "");
 	if (optind + 1 < argc)
@@ -114,10 +126,12 @@ main(int argc, char **argv)
 {
 	struct dist_job job = { .directory = ".", .diag = { .stream = stderr } };
 	int status = options_read(&job, argc, argv);
+	bool done;
 
 	if (status < 0) {
 		dist_command_catch_signals();
-		status = dist_job_run(&job) ? EXIT_DONE : EXIT_FAILED;
+		done = job.project ? dist_project_new(&job) : dist_job_run(&job);
+		status = done ? EXIT_DONE : EXIT_FAILED;
 	}
 	dist_job_fini(&job);
 	if (dist_command_interrupted) {
