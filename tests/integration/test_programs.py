@@ -286,6 +286,25 @@ def test_stats_tell_what_each_node_was_asked(cluster):
     assert cluster.ctl(master.address, "stats", "third").returncode == 1
 
 
+def test_ping_of_an_address_asks_no_master(cluster):
+    """What a probe wants: a process that lives says so, whoever else does not."""
+    master = cluster.master()
+    node = cluster.node(master.address, name="alone")
+    addresses = [master.address, f"127.0.0.1:{node.port}"]
+    ctl = cluster.program("distctl")
+    done = command(ctl, "ping", *addresses)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == addresses
+    master.kill()
+    done = command(ctl, "ping", addresses[1])
+    assert done.returncode == 0, done.stderr
+    done = command(ctl, "ping", *addresses)
+    assert done.returncode == 1
+    assert addresses[0] in done.stderr and addresses[1] in done.stdout
+    # All of them needs somebody who knows.
+    assert command(ctl, "ping").returncode == 2
+
+
 def test_ping_of_a_node_that_is_silent_fails(cluster):
     master = cluster.master()
     node = cluster.node(master.address, "--heartbeat-ms", "10000", name="silent")

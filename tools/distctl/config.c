@@ -25,12 +25,14 @@ static const struct program_option options[] = {
 static const struct program_usage usage = {
 	.before =
 		"Usage: distctl --masters LIST [OPTION]... COMMAND [NODE]...\n"
+		"       distctl [OPTION]... ping HOST:PORT...\n"
 		"Look at a cluster, and order nodes out of it.\n"
 		"\n"
 		"  nodes             the nodes: who is alive, what they serve, how busy they are\n"
 		"  services          the programs and versions served, and by how many nodes\n"
 		"  ping [NODE]...    ask these nodes, or else all nodes and the masters, for a sign\n"
-		"                    of life\n"
+		"                    of life; without --masters just these addresses, of nodes or\n"
+		"                    masters\n"
 		"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
 		"                    and how long calls waited and ran\n"
 		"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
@@ -49,7 +51,10 @@ static const struct program_usage usage = {
 static const struct command commands[] = {
 	{ .name = "nodes", .run = nodes_run },
 	{ .name = "services", .run = services_run },
-	{ .name = "ping", .max_names = SIZE_MAX, .run = ping_run },
+	{ .name = "ping",
+	  .max_names = SIZE_MAX,
+	  .takes_addresses = true,
+	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
 	{ .name = "drain", .min_names = 1, .max_names = SIZE_MAX, .run = drain_run },
 };
@@ -80,7 +85,8 @@ set_words(struct config *config, char *const *words, size_t n_words)
 	if (!config->command)
 		program_wrong_usage("'%s' is not a command: %s", words[0],
 		                    command_names);
-	else if (!config->masters)
+	else if (!config->masters &&
+	         !(config->command->takes_addresses && config->n_names > 0))
 		program_wrong_usage("--masters is missing: where to ask, such as "
 		                    "'--masters localhost'");
 	else if (config->n_names < config->command->min_names)

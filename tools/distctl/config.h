@@ -21,6 +21,7 @@ struct command {
 	const char *name;
 	/* How many names of nodes it takes. */
 	size_t min_names, max_names;
+	bool takes_addresses; /* instead of names and --masters */
 	/* Returns the exit status. */
 	int (*run)(const struct config *config);
 };

@@ -161,12 +161,28 @@ ping_nodes(struct output *output, const struct view *view, const struct config *
 	return status;
 }
 
+/* With no masters to ask, what was given are addresses: of nodes, or of masters. */
+static int
+ping_addresses(struct output *output, const struct config *config)
+{
+	int status = PROGRAM_DONE;
+
+	for (size_t i = 0; i < config->n_names; i++)
+		status = worse(status,
+		               ping_address(output, config->names[i], config->names[i],
+		                            config->timeout_ms));
+	return status;
+}
+
+/* @view: NULL, with no masters. */
 static int
 ping_view(struct output *output, const struct masters *masters, const struct view *view,
           const struct config *config)
 {
 	int status = PROGRAM_DONE;
 
+	if (!view)
+		return ping_addresses(output, config);
 	if (config->n_names == 0)
 		status = ping_masters(output, masters, config->timeout_ms);
 	return worse(status, ping_nodes(output, view, config));
@@ -199,5 +215,7 @@ ping_and_print(const struct config *config, const struct masters *masters,
 int
 ping_run(const struct config *config)
 {
+	if (!config->masters)
+		return ping_and_print(config, NULL, NULL);
 	return view_use(config, false, ping_and_print);
 }
