@@ -48,6 +48,9 @@ check_err(enum dist_err err, enum dist_err expected, const char *expression,
 		assert_memory_equal(check_bytes_.data, literal, sizeof(literal) - 1); \
 	} while (0)
 
+/* Options for dist_cluster_open(): a busy machine may take more than its five seconds. */
+#define CHECK_PATIENT (&(const struct dist_cluster_options){ .open_timeout_ms = 30000 })
+
 /* Descriptors open in this process. */
 static inline unsigned
 check_count_descriptors(void)

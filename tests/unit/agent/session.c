@@ -194,7 +194,7 @@ open_cluster(void *arg)
 {
 	struct system *system = arg;
 
-	return dist_cluster_open(&system->cluster, system->address, NULL);
+	return dist_cluster_open(&system->cluster, system->address, CHECK_PATIENT);
 }
 
 static enum dist_err

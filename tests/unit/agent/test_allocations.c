@@ -542,7 +542,7 @@ system_open_whole(struct system *system)
 	snprintf(address, sizeof(address), "127.0.0.1:%u", master_start(system));
 	options.masters = address;
 	assert_ok(dist_node_start(&system->node, services, &options));
-	assert_ok(dist_cluster_open(&system->cluster, address, NULL));
+	assert_ok(dist_cluster_open(&system->cluster, address, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(system->cluster, PROBE_PROG, PROBE_V1, 1,
 	                                  20000));
 }

@@ -62,7 +62,7 @@ test_half_of_those_that_serve_a_program_stay(void **state)
 	for (unsigned i = 0; i < N_NODES; i++)
 		nodes[i] = start_node(address, i < 2 ? &probe_prog_1_service
 		                                     : &probe_prog_3_service);
-	assert_ok(dist_cluster_open(&cluster, address, NULL));
+	assert_ok(dist_cluster_open(&cluster, address, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(cluster, PROBE_PROG, 1, 2, 20000));
 	assert_ok(dist_cluster_wait_nodes(cluster, PROBE_PROG, 3, 2, 20000));
 	failing = dist_client_create_with(cluster, PROBE_PROG, 1, &hasty);

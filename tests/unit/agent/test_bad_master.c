@@ -139,7 +139,7 @@ assert_watched_at_leisure(void)
 	struct dist_cluster *cluster = NULL;
 	int64_t began_ns = dist_clock_ns();
 
-	assert_ok(dist_cluster_open(&cluster, master_text, NULL));
+	assert_ok(dist_cluster_open(&cluster, master_text, CHECK_PATIENT));
 	await(&n_watches, N);
 	/* The first is a question of its own, and the first WATCH comes at once. */
 	assert_true(dist_clock_ns() - began_ns >= (N - 3) * 5 * DIST_NS_PER_MS);
@@ -193,7 +193,7 @@ test_a_node_without_an_address_is_left_out_and_the_others_are_there(void **state
 	view.nodes.dist_node_entries_len = 3;
 	view.nodes.dist_node_entries_val = nodes;
 	pthread_mutex_unlock(&view_lock);
-	assert_ok(dist_cluster_open(&cluster, master_text, NULL));
+	assert_ok(dist_cluster_open(&cluster, master_text, CHECK_PATIENT));
 	assert_ok(dist_cluster_each_node(cluster, note_node, names));
 	assert_string_equal(names, "good;");
 	await(&n_watches, 5); /* and it goes on being watched */

@@ -110,7 +110,7 @@ setup(void **state)
 	snprintf(master, sizeof(master), "127.0.0.1:%u", dist_master_port(f->master));
 	for_node.masters = master;
 	assert_ok(dist_node_start(&f->node, services, &for_node));
-	assert_ok(dist_cluster_open(&f->cluster, master, NULL));
+	assert_ok(dist_cluster_open(&f->cluster, master, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(f->cluster, ARITH_PROG, ARITH_V1, 1, 20000));
 	f->arith = dist_client_create(f->cluster, ARITH_PROG, ARITH_V1);
 	assert_non_null(f->arith);

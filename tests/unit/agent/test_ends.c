@@ -113,7 +113,7 @@ open_cluster(const char *masters, unsigned n_nodes)
 {
 	struct dist_cluster *cluster;
 
-	assert_ok(dist_cluster_open(&cluster, masters, NULL));
+	assert_ok(dist_cluster_open(&cluster, masters, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(cluster, PROBE_PROG, PROBE_V1, n_nodes,
 	                                  PATIENCE_MS));
 	return cluster;

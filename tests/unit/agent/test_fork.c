@@ -97,7 +97,7 @@ start(struct system *system)
 	         dist_master_port(system->master));
 	node.masters = system->master_address;
 	assert_ok(dist_node_start(&system->node, services, &node));
-	assert_ok(dist_cluster_open(&system->cluster, system->master_address, NULL));
+	assert_ok(dist_cluster_open(&system->cluster, system->master_address, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(system->cluster, PROBE_PROG, PROBE_V1, 1,
 	                                  PATIENCE_MS));
 	system->probe = dist_client_create(system->cluster, PROBE_PROG, PROBE_V1);
@@ -252,7 +252,7 @@ use_own_cluster(struct system *system)
 	CLIENT *probe;
 	int sum = 0;
 
-	EXPECT(dist_cluster_open(&cluster, system->master_address, NULL) == DIST_OK);
+	EXPECT(dist_cluster_open(&cluster, system->master_address, CHECK_PATIENT) == DIST_OK);
 	probe = dist_client_create(cluster, PROBE_PROG, PROBE_V1);
 	EXPECT(probe);
 	EXPECT(probe_add_1(3, 4, &sum, probe) == RPC_SUCCESS && sum == 7);

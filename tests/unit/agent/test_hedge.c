@@ -134,7 +134,7 @@ setup(void **state)
 
 		assert_ok(dist_node_start(&f->nodes[i], services, &for_node));
 	}
-	assert_ok(dist_cluster_open(&f->cluster, master, NULL));
+	assert_ok(dist_cluster_open(&f->cluster, master, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(f->cluster, ARITH_PROG, ARITH_V1, N_NODES, 20000));
 	f->arith = dist_client_create_with(f->cluster, ARITH_PROG, ARITH_V1, &options);
 	assert_non_null(f->arith);

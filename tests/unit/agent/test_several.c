@@ -84,7 +84,7 @@ start_user(struct user *user, const char *masters, const char *names)
 {
 	memset(user, 0, sizeof(*user));
 	user->names = names;
-	assert_ok(dist_cluster_open(&user->cluster, masters, NULL));
+	assert_ok(dist_cluster_open(&user->cluster, masters, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(user->cluster, PROBE_PROG, 1,
 	                                  (unsigned)strlen(names), PATIENCE_MS));
 	assert_int_equal(pthread_create(&user->thread, NULL, use, user), 0);

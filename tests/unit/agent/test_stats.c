@@ -45,7 +45,7 @@ setup(void **state)
 	assert_ok(dist_node_start(&f->node, services, &for_node));
 	snprintf(f->address, sizeof(f->address), "127.0.0.1:%u",
 	         dist_node_port(f->node));
-	assert_ok(dist_cluster_open(&f->cluster, master, NULL));
+	assert_ok(dist_cluster_open(&f->cluster, master, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(f->cluster, PROBE_PROG, PROBE_V1, 1, 20000));
 	f->probe = dist_client_create(f->cluster, PROBE_PROG, PROBE_V1);
 	assert_non_null(f->probe);
