@@ -193,7 +193,8 @@ bulk_start(struct dist_mapping *mapping, struct dist_bulk_item *item)
 	struct dist_waiter *waiter;
 
 	/* The map's own CLIENT, and nobody else starts a call on it. */
-	mapping->clnt->options.max_tries = mapping->max_tries - item->trouble.n_lost;
+	mapping->clnt->options.max_tries =
+		mapping->max_tries - (item->troubled ? item->trouble.n_lost : 0);
 	item->started_ns = mapping->now_ns;
 	waiter = options->start(&mapping->clnt->sync, &item->item, options->arg);
 	if (!waiter) {

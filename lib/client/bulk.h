@@ -55,7 +55,7 @@ struct dist_bulk_item {
 	bool twice;                 /* it was sent to a second node */
 	int64_t looked_ns;          /* when it was found to take too long */
 	struct dist_waiter *waiter; /* of its call: in the queue while it flies; NULL */
-	struct dist_peer *node;     /* that answered; holds a reference; NULL */
+	struct dist_peer *node; /* that answered, where its turn may be later; or NULL */
 	bool troubled;              /* @trouble is in use */
 	struct dist_bulk_trouble trouble;
 	struct dist_map_failure failure; /* the same for the user, once it failed */

@@ -264,8 +264,10 @@ item_succeeded(struct dist_mapping *mapping, struct dist_bulk_item *item,
 	mapping->n_done++;
 	if (peer) {
 		dist_bulk_count_node(mapping, peer);
-		item->node = dist_peer_ref(peer);
 		item->item.node = &peer->info;
+		/* Told at once, the waiter has it long enough. */
+		if (mapping->ring)
+			item->node = dist_peer_ref(peer);
 	}
 	dist_bulk_item_ended(mapping, item);
 }

@@ -97,7 +97,8 @@ item_tell(struct dist_mapping *mapping, struct dist_bulk_item *item)
 		dist_bulk_stop(mapping, err, "done() ended the map");
 	if (item->troubled)
 		dist_bulk_trouble_keep(mapping, item);
-	dist_peer_unref(item->node);
+	if (item->node)
+		dist_peer_unref(item->node);
 	dist_bulk_item_clear_result(mapping, item);
 	item->item.data = NULL;
 	item->item.err = DIST_OK;
