@@ -17,6 +17,18 @@
 
 extern const struct dist_service arith_prog_1_service;
 
+/* A sanitizer has memory of its own, and keeps what was freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
 #define N_NODES     3
 #define N_WORKERS   2
 #define N_ITEMS_MAX 2000
@@ -405,14 +417,18 @@ cut(unsigned port)
 	}
 }
 
+struct victim {
+	unsigned port;
+	atomic_bool stopped;
+};
+
 static void *
 cut_until_stopped(void *arg)
 {
-	struct dist_node *_Atomic *node = arg;
-	unsigned port = dist_node_port(*node);
+	struct victim *victim = arg;
 
-	while (atomic_load(node)) {
-		cut(port);
+	while (!atomic_load(&victim->stopped)) {
+		cut(victim->port);
 		sched_yield();
 	}
 	return NULL;
@@ -422,13 +438,12 @@ cut_until_stopped(void *arg)
 static void
 kill_node(struct fixture *f, unsigned i)
 {
-	struct dist_node *_Atomic node = f->nodes[i];
+	struct victim victim = { .port = dist_node_port(f->nodes[i]) };
 	pthread_t thread;
 
-	assert_int_equal(
-		pthread_create(&thread, NULL, cut_until_stopped, (void *)&node), 0);
+	assert_int_equal(pthread_create(&thread, NULL, cut_until_stopped, &victim), 0);
 	stop_node(f, i);
-	atomic_store(&node, NULL);
+	atomic_store(&victim.stopped, true);
 	pthread_join(thread, NULL);
 }
 
@@ -872,12 +887,12 @@ test_a_million_items_take_no_more_memory(void **state)
 	assert_ok(dist_map(f->arith, &options));
 	before = resident_pages();
 	work = (struct work){ .cancel_at = UINT64_MAX };
-	options.n_items = 1000000;
+	options.n_items = SANITIZED ? 100000 : 1000000;
 	assert_ok(dist_map(f->arith, &options));
-	assert_int_equal(work.n_done, 1000000);
+	assert_int_equal(work.n_done, options.n_items);
 	assert_false(work.wrong);
 	/* A million items of 8 bytes would be 2000 pages for the results alone. */
-	assert_true(resident_pages() < before + 1500);
+	assert_true(SANITIZED || resident_pages() < before + 1500);
 }
 
 struct seen {
