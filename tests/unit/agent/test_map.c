@@ -524,6 +524,26 @@ test_without_idempotence_what_was_lost_fails(void **state)
 		assert_true(atomic_load(&n_arrived[i]) <= 1);
 }
 
+static enum dist_err
+count_live(const struct dist_node_info *info, void *arg)
+{
+	*(unsigned *)arg += !info->draining;
+	return DIST_OK;
+}
+
+/* The master may tell a little later than the node has stopped. */
+static void
+wait_until_all_left(struct fixture *f)
+{
+	unsigned n;
+
+	do {
+		n = 0;
+		assert_ok(dist_cluster_each_node(f->cluster, count_live, &n));
+		sched_yield();
+	} while (n > 0);
+}
+
 static void
 test_without_a_node_it_gives_up_in_the_end(void **state)
 {
@@ -533,6 +553,7 @@ test_without_a_node_it_gives_up_in_the_end(void **state)
 
 	for (unsigned i = 0; i < N_NODES; i++)
 		stop_node(f, i);
+	wait_until_all_left(f);
 	options.wait_for_nodes_ms = 1;
 	assert_err(dist_map(f->arith, &options), DIST_ENONODE);
 	assert_non_null(strstr(dist_error_text(), "no live node"));
