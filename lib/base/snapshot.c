@@ -291,3 +291,52 @@ dist_times_percentile(const struct dist_times *times, double percent)
 	}
 	return times->max_ns;
 }
+
+/* How many of @then are in the bucket that begins at @low_ns; *@at goes on from the
+ * last one asked for. */
+static uint64_t
+count_then(const struct dist_times *then, uint64_t low_ns, size_t *at)
+{
+	while (then && *at < then->n_buckets && then->buckets[*at].low_ns < low_ns)
+		++*at;
+	if (!then || *at == then->n_buckets || then->buckets[*at].low_ns != low_ns)
+		return 0;
+	return then->buckets[*at].count;
+}
+
+/* More of one bucket than before; 0, where @then was no earlier one. */
+static uint64_t
+count_since(const struct dist_times_bucket *bucket, const struct dist_times *then,
+            size_t *at)
+{
+	uint64_t before = count_then(then, bucket->low_ns, at);
+
+	return bucket->count > before ? bucket->count - before : 0;
+}
+
+uint64_t
+dist_times_percentile_since(const struct dist_times *times,
+                            const struct dist_times *then, double percent)
+{
+	uint64_t rank, total = 0, seen = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; times && i < times->n_buckets; i++)
+		total += count_since(&times->buckets[i], then, &at);
+	if (total == 0)
+		return 0;
+	rank = dist_histogram_rank(total, percent);
+	at = 0;
+	for (size_t i = 0; i < times->n_buckets; i++) {
+		const struct dist_times_bucket *bucket = &times->buckets[i];
+
+		seen += count_since(bucket, then, &at);
+		if (seen < rank)
+			continue;
+		if (percent >= 100)
+			return DIST_MIN(bucket->end_ns, times->max_ns);
+		return dist_histogram_middle_ns(bucket->low_ns, bucket->end_ns,
+		                                times->max_ns);
+	}
+	return times->max_ns;
+}

@@ -1,5 +1,6 @@
 /* The statistics of a node anywhere, by STATS of the node program (dist/stats.h). */
-#include <dist/stats.h>
+#include "client/stats_fetch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,6 @@
 #include "base/error.h"
 #include "base/snapshot.h"
 #include "client/oneshot.h"
-#include "idl/node.h"
 #include "io/resolve.h"
 
 /* As many procedures as idl/node.x allows would not all be in use. */
@@ -71,19 +71,40 @@ take_procedure(struct dist_snapshot *snapshot, const dist_stat_procedure *proced
 		take_times(snapshot, &procedure->times.times_val[i]);
 }
 
-static enum dist_err
-take_result(struct dist_stats **ret_stats, const char *address,
-            const dist_stats_result *result)
+enum dist_err
+dist_stats_of_answer(struct dist_stats **ret_stats, const char *name,
+                     const char *address, const dist_stats_result *result)
 {
 	struct dist_snapshot snapshot;
 
 	dist_snapshot_init(&snapshot);
-	dist_snapshot_node(&snapshot, address, address,
-	                   (const uint8_t *)result->instance);
+	dist_snapshot_node(&snapshot, name, address, (const uint8_t *)result->instance);
 	take_counters(&snapshot, &result->counters);
 	for (u_int i = 0; i < result->procedures.procedures_len; i++)
 		take_procedure(&snapshot, &result->procedures.procedures_val[i]);
 	return dist_snapshot_finish(&snapshot, ret_stats);
+}
+
+static bool
+same_number(const struct dist_procedure_stats *a, const struct dist_procedure_stats *b)
+{
+	return a->program == b->program && a->version == b->version &&
+	       a->procedure == b->procedure;
+}
+
+const struct dist_procedure_stats *
+dist_stats_find(const struct dist_node_stats *node,
+                const struct dist_procedure_stats *like, size_t guess)
+{
+	if (!node)
+		return NULL;
+	if (guess < node->n_procedures && same_number(node->procedures[guess], like))
+		return node->procedures[guess];
+	for (size_t i = 0; i < node->n_procedures; i++) {
+		if (same_number(node->procedures[i], like))
+			return node->procedures[i];
+	}
+	return NULL;
 }
 
 /* --- Asking ----------------------------------------------------------------------- */
@@ -107,7 +128,7 @@ fetch_from(struct dist_stats **ret_stats, const char *address,
 	                        (xdrproc_t)xdr_dist_stats_result, &result);
 	if (err)
 		return err;
-	err = take_result(ret_stats, address, &result);
+	err = dist_stats_of_answer(ret_stats, address, address, &result);
 	xdr_free((xdrproc_t)xdr_dist_stats_result, &result);
 	return err;
 }

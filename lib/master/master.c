@@ -20,6 +20,8 @@
 #define SERVICES_MAX   1024
 #define ATTRIBUTES_MAX 64
 #define NAME_MAX_BYTES 255
+/* 10,000 nodes with some procedures each. */
+#define STATS_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
 /* A registration's connection has ended: its nodes are asked at once. */
 static void
@@ -55,16 +57,18 @@ options_fill_in(struct dist_master_options *options)
 	limit_fill_in(&options->max_name_bytes, NAME_MAX_BYTES);
 	if (!options->max_watchers)
 		options->max_watchers = 100000;
+	if (!options->max_stats_bytes)
+		options->max_stats_bytes = STATS_MAX_BYTES;
 }
 
 static enum dist_err
 options_check(struct dist_master_options *options)
 {
 	if (options->min_lease_ms < 0 || options->max_lease_ms < 0 ||
-	    options->probe_ms < 0)
-		return dist_error_set(
-			DIST_EINVAL,
-			"min_lease_ms, max_lease_ms and probe_ms are not negative");
+	    options->probe_ms < 0 || options->stats_ms < 0)
+		return dist_error_set(DIST_EINVAL,
+		                      "min_lease_ms, max_lease_ms, probe_ms and "
+		                      "stats_ms are not negative");
 	options->probe_ms = DIST_MIN(options->probe_ms, PROBE_MAX_MS);
 	if (!options->min_lease_ms)
 		options->min_lease_ms = 300;
@@ -183,10 +187,14 @@ master_build(struct dist_master *master)
 		err = master_make_server(master);
 	if (!err)
 		err = dist_runtime_start(&master->runtime, "master");
+	if (!err && master->options.stats_ms)
+		err = dist_gather_new(&master->gather, master);
 	if (!err)
 		err = dist_house_start(master);
 	if (!err)
 		err = dist_server_start(master->server);
+	if (!err && master->gather)
+		err = dist_gather_start(master->gather);
 	if (!err)
 		err = master_announce(master);
 	return err;
@@ -248,7 +256,8 @@ dist_master_n_nodes(struct dist_master *master)
 /*
  * The entry in rpcbind first, so that nobody is sent here any more. The house thread
  * ends before the server, whose calls it answers, and before the runtime, which it
- * uses; calls that come in between find @stopping.
+ * uses; calls that come in between find @stopping. Whoever gathers statistics ends
+ * before all of these, and is freed last, since the house thread wakes it.
  */
 void
 dist_master_stop(struct dist_master *master)
@@ -256,10 +265,12 @@ dist_master_stop(struct dist_master *master)
 	if (!master || master->process != getpid())
 		return;
 	dist_announce_stop(master->announce);
+	dist_gather_stop(master->gather);
 	dist_house_stop(master);
 	dist_server_stop(master->server);
 	if (master->runtime)
 		dist_runtime_stop(master->runtime);
+	dist_gather_free(master->gather);
 	dist_table_free(master->table);
 	dist_map_fini(&master->probed);
 	dist_deadlines_fini(&master->holds);

@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "client/announce.h"
 #include "client/runtime.h"
+#include "master/gather.h"
 #include "master/probe.h"
 #include "registry/deadlines.h"
 #include "registry/table.h"
@@ -44,6 +45,7 @@ struct dist_master {
 	struct dist_server *server;
 	struct dist_runtime *runtime;
 	struct dist_announce *announce;
+	struct dist_gather *gather; /* NULL: nobody asked for statistics */
 	pthread_t house;
 	bool house_runs;
 

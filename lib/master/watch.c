@@ -126,6 +126,7 @@ take_due_locked(struct dist_master *master, int64_t now_ns, struct dist_list *du
 		master->told_epoch = dist_table_epoch(master->table);
 		master->tell_ns = INT64_MAX;
 		dist_cond_broadcast(&master->told);
+		dist_gather_wake(master->gather);
 		dist_log_debug("watchers-told", "epoch=%llu watchers=%u",
 		               (unsigned long long)master->told_epoch,
 		               master->n_watchers);

@@ -12,6 +12,7 @@
  *   request.h    for procedures: deadline, cancellation, answering later
  *   master.h     the registry inside a program
  *   stats.h      what calls came to, and how long they took
+ *   overview.h   a whole cluster as its master knows it
  *   listeners.h  a port that is bound before anything is served
  *
  * C11 and C++17. Everything here may be called from any thread unless it says otherwise.
@@ -26,6 +27,7 @@
 #include <dist/map.h>
 #include <dist/master.h>
 #include <dist/node.h>
+#include <dist/overview.h>
 #include <dist/request.h>
 #include <dist/stats.h>
 #include <dist/waiter.h>

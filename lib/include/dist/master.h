@@ -58,6 +58,14 @@ struct dist_master_options {
 	int64_t header_timeout_ms;
 	int64_t record_timeout_ms;
 	int64_t reply_timeout_ms;
+	/*
+	 * How often each node is asked for its statistics, which dist_master_overview()
+	 * shows; 0: never. Many nodes are asked less often, 500 a second in all.
+	 */
+	int64_t stats_ms;
+	/* Memory for what nodes tell of themselves in all; 268435456, 256 MiB. Those
+	 * whose statistics it has no room for are shown without. */
+	size_t max_stats_bytes;
 };
 
 DIST_PUBLIC enum dist_err dist_master_start_sized(struct dist_master **ret_master,

@@ -179,6 +179,14 @@ dist_times_find(const struct dist_procedure_stats *procedure, const char *name);
 DIST_PUBLIC uint64_t dist_times_percentile(const struct dist_times *times,
                                            double percent);
 
+/*
+ * The same of those that came after @then, an earlier snapshot of the same times. All
+ * of them where @then is NULL; 100 gives the upper end of their last range.
+ */
+DIST_PUBLIC uint64_t dist_times_percentile_since(const struct dist_times *times,
+                                                 const struct dist_times *then,
+                                                 double percent);
+
 DIST_END_DECLS
 
 #endif

@@ -1,0 +1,292 @@
+#include "master/totals.h"
+#include "base/error.h"
+#include "base/histogram.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/snapshot.h"
+#include "client/stats_fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNTERS_MAX 32
+#define TIMES_MAX    4
+#define NAME_MAX_    64
+
+struct total_counter {
+	char name[NAME_MAX_ + 1];
+	uint64_t value;
+};
+
+struct total_times {
+	char name[NAME_MAX_ + 1];
+	struct dist_histogram histogram;
+};
+
+struct total {
+	struct dist_map_link by_number;
+	struct dist_list link;
+	struct dist_procedure_stats like; /* numbers and names alone */
+	struct total_counter counters[COUNTERS_MAX];
+	unsigned n_counters;
+	struct total_times *times[TIMES_MAX];
+	unsigned n_times;
+};
+
+struct dist_totals {
+	struct dist_map by_number;
+	struct dist_list all;
+	unsigned n;
+};
+
+/* --- One procedure ---------------------------------------------------------------- */
+
+static uint64_t
+total_hash(const struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	const uint32_t key[] = { like->program, like->version, like->procedure };
+
+	return dist_map_hash(&totals->by_number, key, sizeof(key));
+}
+
+static bool
+same_number(const struct dist_procedure_stats *a, const struct dist_procedure_stats *b)
+{
+	return a->program == b->program && a->version == b->version &&
+	       a->procedure == b->procedure;
+}
+
+static void
+total_free(struct total *total)
+{
+	for (unsigned i = 0; i < total->n_times; i++)
+		free(total->times[i]);
+	free((void *)(uintptr_t)total->like.program_name);
+	free((void *)(uintptr_t)total->like.version_name);
+	free((void *)(uintptr_t)total->like.procedure_name);
+	free(total);
+}
+
+/* A copy of a name; one that there is no memory for is not known. */
+static const char *
+copy_name(const char *name)
+{
+	return name ? strdup(name) : NULL;
+}
+
+static struct total *
+total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	struct total *total =
+		totals->n < DIST_TOTALS_MAX ? calloc(1, sizeof(*total)) : NULL;
+
+	if (!total)
+		return NULL;
+	total->like = (struct dist_procedure_stats){
+		.program = like->program,
+		.version = like->version,
+		.procedure = like->procedure,
+		.program_name = copy_name(like->program_name),
+		.version_name = copy_name(like->version_name),
+		.procedure_name = copy_name(like->procedure_name),
+	};
+	dist_map_add(&totals->by_number, &total->by_number, total_hash(totals, like));
+	dist_list_append(&totals->all, &total->link);
+	totals->n++;
+	return total;
+}
+
+/* NULL: there are too many. */
+static struct total *
+total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	struct total *total;
+
+	DIST_MAP_EACH (total, &totals->by_number, total_hash(totals, like), by_number) {
+		if (same_number(&total->like, like))
+			return total;
+	}
+	return total_new(totals, like);
+}
+
+static struct total_counter *
+total_counter(struct total *total, const char *name)
+{
+	struct total_counter *counter;
+
+	for (unsigned i = 0; i < total->n_counters; i++) {
+		if (strcmp(total->counters[i].name, name) == 0)
+			return &total->counters[i];
+	}
+	if (total->n_counters == COUNTERS_MAX || strlen(name) > NAME_MAX_)
+		return NULL;
+	counter = &total->counters[total->n_counters++];
+	strcpy(counter->name, name);
+	return counter;
+}
+
+static struct dist_histogram *
+total_times(struct total *total, const char *name)
+{
+	struct total_times *times;
+
+	for (unsigned i = 0; i < total->n_times; i++) {
+		if (strcmp(total->times[i]->name, name) == 0)
+			return &total->times[i]->histogram;
+	}
+	times = total->n_times < TIMES_MAX && strlen(name) <= NAME_MAX_
+	                ? calloc(1, sizeof(*times))
+	                : NULL;
+	if (!times)
+		return NULL;
+	strcpy(times->name, name);
+	total->times[total->n_times++] = times;
+	return &times->histogram;
+}
+
+/* --- Adding ----------------------------------------------------------------------- */
+
+/* What is of now may fall, and what a node took back is not believed. */
+static bool
+is_of_now(const char *name)
+{
+	return strcmp(name, "in_flight") == 0;
+}
+
+static void
+add_counters(struct total *total, const struct dist_counters *now,
+             const struct dist_counters *before)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		const char *name = now->list[i].name;
+		struct total_counter *counter = total_counter(total, name);
+		uint64_t then = before ? dist_counters_value(before, name) : 0;
+
+		if (counter && (is_of_now(name) || now->list[i].value > then))
+			counter->value += now->list[i].value - then;
+	}
+}
+
+static void
+add_times(struct dist_histogram *histogram, const struct dist_times *now,
+          const struct dist_times *before)
+{
+	uint64_t sum_then = before ? before->sum_ns : 0;
+	uint64_t sum_ns = now->sum_ns > sum_then ? now->sum_ns - sum_then : 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < now->n_buckets; i++) {
+		const struct dist_times_bucket *bucket = &now->buckets[i];
+		uint64_t then = 0;
+
+		while (before && at < before->n_buckets &&
+		       before->buckets[at].low_ns < bucket->low_ns)
+			at++;
+		if (before && at < before->n_buckets &&
+		    before->buckets[at].low_ns == bucket->low_ns)
+			then = before->buckets[at].count;
+		if (bucket->count <= then)
+			continue;
+		/* The whole sum goes with the first that has more. */
+		dist_histogram_add(histogram,
+		                   dist_histogram_bucket((int64_t)DIST_MIN(
+					   bucket->low_ns, (uint64_t)INT64_MAX)),
+		                   bucket->count - then, sum_ns, now->max_ns);
+		sum_ns = 0;
+	}
+}
+
+static void
+add_procedure(struct dist_totals *totals, const struct dist_procedure_stats *now,
+              const struct dist_procedure_stats *before)
+{
+	struct total *total = total_of(totals, now);
+
+	if (!total)
+		return;
+	add_counters(total, &now->counters, before ? &before->counters : NULL);
+	for (size_t i = 0; i < now->n_times; i++) {
+		const struct dist_times *times = now->times[i];
+		struct dist_histogram *histogram = total_times(total, times->name);
+
+		if (histogram)
+			add_times(histogram, times,
+			          before ? dist_times_find(before, times->name) : NULL);
+	}
+}
+
+static void
+take_off(struct dist_totals *totals, const struct dist_node_stats *left)
+{
+	for (size_t i = 0; i < left->n_procedures; i++) {
+		struct total *total = total_of(totals, left->procedures[i]);
+		struct total_counter *counter =
+			total ? total_counter(total, "in_flight") : NULL;
+
+		if (counter)
+			counter->value -= dist_counters_value(
+				&left->procedures[i]->counters, "in_flight");
+	}
+}
+
+void
+dist_totals_add(struct dist_totals *totals, const struct dist_node_stats *now,
+                const struct dist_node_stats *before)
+{
+	if (!now && before)
+		take_off(totals, before);
+	for (size_t i = 0; now && i < now->n_procedures; i++)
+		add_procedure(totals, now->procedures[i],
+		              dist_stats_find(before, now->procedures[i], i));
+}
+
+/* --- The whole -------------------------------------------------------------------- */
+
+enum dist_err
+dist_totals_new(struct dist_totals **ret_totals, uint64_t seed)
+{
+	struct dist_totals *totals = calloc(1, sizeof(*totals));
+
+	if (!totals)
+		return dist_error_set_plain(DIST_ENOMEM);
+	if (dist_map_init(&totals->by_number, seed)) {
+		free(totals);
+		return dist_error_set_plain(DIST_ENOMEM);
+	}
+	dist_list_init(&totals->all);
+	*ret_totals = totals;
+	return DIST_OK;
+}
+
+void
+dist_totals_free(struct dist_totals *totals)
+{
+	struct dist_list *link;
+
+	if (!totals)
+		return;
+	while ((link = dist_list_pop(&totals->all)))
+		total_free(DIST_CONTAINER_OF(link, struct total, link));
+	dist_map_fini(&totals->by_number);
+	free(totals);
+}
+
+enum dist_err
+dist_totals_stats(const struct dist_totals *totals, struct dist_stats **ret_stats)
+{
+	struct dist_snapshot snapshot;
+	struct total *total, *next;
+
+	dist_snapshot_init(&snapshot);
+	dist_snapshot_node(&snapshot, NULL, NULL, NULL);
+	DIST_LIST_EACH (total, next, &totals->all, link) {
+		dist_snapshot_procedure(&snapshot, &total->like);
+		for (unsigned i = 0; i < total->n_counters; i++)
+			dist_snapshot_counter(&snapshot, total->counters[i].name,
+			                      total->counters[i].value);
+		for (unsigned i = 0; i < total->n_times; i++)
+			dist_snapshot_times(&snapshot, total->times[i]->name,
+			                    &total->times[i]->histogram);
+	}
+	return dist_snapshot_finish(&snapshot, ret_stats);
+}
