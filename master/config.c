@@ -5,6 +5,20 @@
 
 #include <getopt.h>
 
+#define DEFAULT_STATS_MS 2000
+
+static int
+add_host(void *arg, char *name)
+{
+	struct config *config = arg;
+
+	if (config->n_http_hosts == CONFIG_HOSTS_MAX)
+		return program_wrong_usage("there are more than %d --http-host",
+		                           CONFIG_HOSTS_MAX);
+	config->http_hosts[config->n_http_hosts++] = name;
+	return PROGRAM_DONE;
+}
+
 /* Those that idl/registry.x bounds have its bounds here. */
 static const struct program_option options[] = {
 	PROGRAM_TEXT(
@@ -30,6 +44,16 @@ static const struct program_option options[] = {
 		"length of the name of a node, program, version or attribute; 255"),
 	PROGRAM_NUMBER(options.max_watchers, "max-watchers", 1, INT_MAX,
 	               "clusters that wait for news at once; 100000"),
+	PROGRAM_TEXT(
+		http, "http", "PORT",
+		"show the cluster to browsers, and to Prometheus, on 127.0.0.1; ADDR:PORT "
+		"elsewhere, ':PORT' on all addresses, port 0 any free one"),
+	PROGRAM_OTHER(add_host, "http-host", "NAME",
+	              "a name of this host that browsers call it by; up to 16 times"),
+	PROGRAM_NUMBER(options.stats_ms, "stats-ms", 100, INT_MAX,
+	               "with --http: how often nodes are asked what they count; 2000"),
+	PROGRAM_NUMBER(options.max_stats_bytes, "max-stats-bytes", 65536, SSIZE_MAX,
+	               "memory for that; 268435456, 256 MiB"),
 	DAEMON_LIMITS,
 	DAEMON_OPTIONS,
 };
@@ -60,6 +84,11 @@ config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 			"'%s' is not an option; it takes nothing else", argv[optind]);
 		return false;
 	}
+	/* Nobody else looks at what nodes count. */
+	if (!config.http)
+		config.options.stats_ms = 0;
+	else if (!config.options.stats_ms)
+		config.options.stats_ms = DEFAULT_STATS_MS;
 	*ret_config = config;
 	return true;
 }

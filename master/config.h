@@ -6,9 +6,14 @@
 #include <dist/master.h>
 #include <stdbool.h>
 
+#define CONFIG_HOSTS_MAX 16
+
 struct config {
 	struct dist_master_options options; /* its strings are argv's */
 	enum dist_log_level log_level;
+	const char *http; /* where to serve HTTP; NULL: nowhere */
+	const char *http_hosts[CONFIG_HOSTS_MAX];
+	unsigned n_http_hosts;
 	const char *user; /* who to be instead of root; NULL: whoever we are */
 };
 

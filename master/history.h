@@ -1,0 +1,65 @@
+/*
+ * How busy the cluster and each node were in the last minute, a point for each second,
+ * for the lines on the page.
+ */
+#ifndef MASTER_HISTORY_H
+#define MASTER_HISTORY_H
+
+#include <dist/overview.h>
+#include <stdbool.h>
+
+#define HISTORY_POINTS 60
+
+/* Of a node of the overview. */
+struct history_row {
+	uint8_t instance[16];
+	int64_t since_ms;            /* when it registered, since 1970 */
+	float calls[HISTORY_POINTS]; /* a second, oldest first */
+	char *told;                  /* what listeners were told last; NULL: nothing */
+};
+
+/* All nodes together, without the framework's own programs. */
+struct history_moment {
+	unsigned n_live, n_draining, n_gone, n_silent;
+	uint64_t in_flight, queued, running, capacity;
+	double calls, failed; /* a second */
+	/* Of the last five to ten seconds. */
+	uint64_t service_p50_ns, service_p90_ns, service_p99_ns, queue_p50_ns,
+		queue_p99_ns;
+};
+
+struct history {
+	struct history_row *rows; /* in the order of the last overview */
+	size_t n_rows;
+	struct history_row *left; /* those of the one before that are not in it */
+	size_t n_left;
+	struct history_moment moments[HISTORY_POINTS]; /* oldest first */
+	const struct dist_stats *then; /* the totals of some seconds ago */
+	int64_t then_ms, now_ms;
+	/* Its own. */
+	struct dist_stats *totals, *older, *newer;
+	int64_t older_ms, newer_ms;
+};
+
+void history_fini(struct history *history);
+
+/*
+ * A new moment. @totals is taken and borrowed until the next; @overview must live as
+ * long; @now_ms only goes up. False: no memory; all but the totals is as before.
+ */
+bool history_take(struct history *history, const struct dist_overview *overview,
+                  struct dist_stats *totals, int64_t now_ms);
+
+/* What is shown of a node: from its statistics, or its heartbeat where it has none. */
+struct node_load {
+	uint64_t in_flight, queued, running, capacity;
+};
+struct node_load node_load(const struct dist_overview_node *node);
+
+/* It lives, and did not answer the last time it was asked. */
+bool node_is_silent(const struct dist_overview_node *node);
+
+/* A program of the framework: the registry, or what every node serves. */
+bool is_framework_program(uint32_t program);
+
+#endif
