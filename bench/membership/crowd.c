@@ -45,6 +45,7 @@ crowd_init(struct crowd *crowd, const struct crowd_options *options)
 {
 	*crowd = (struct crowd){ .options = *options };
 	crowd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	crowd->started_ns = dist_clock_ns();
 	crowd->due = calloc(options->heartbeat_ms, sizeof(*crowd->due));
 	if (crowd->epoll_fd < 0 || !crowd->due) {
 		perror("crowd");
@@ -424,20 +425,26 @@ on_listener(struct crowd *crowd, struct node *node)
 static void
 on_probe(struct crowd *crowd, struct probe *probe)
 {
-	uint8_t bytes[MESSAGE_MAX], reply[MESSAGE_MAX];
+	uint8_t bytes[MESSAGE_MAX], reply[MESSAGE_STATS_MAX];
 	ssize_t n = recv(probe->source.fd, bytes, sizeof(bytes), 0);
 	struct dist_bytes record = { bytes + DIST_RECORD_MARK_SIZE, 0 };
-	uint32_t xid;
-	size_t length;
+	uint32_t xid, asked = 0;
+	size_t length = 0;
 
 	if (n > DIST_RECORD_MARK_SIZE) {
 		record.length = (size_t)n - DIST_RECORD_MARK_SIZE;
-		if (message_is_ping(record, &xid)) {
-			crowd->counts.probes++;
-			length = message_ping_reply(reply, xid, probe->instance);
-			(void)!send(probe->source.fd, reply, length, MSG_NOSIGNAL);
-			return;
-		}
+		asked = message_asked(record, &xid);
+	}
+	if (asked == DIST_NODE_PING) {
+		crowd->counts.probes++;
+		length = message_ping_reply(reply, xid, probe->instance);
+	} else if (asked == DIST_NODE_STATS) {
+		length = message_stats_reply(reply, xid, probe->instance,
+		                             crowd->started_ns);
+	}
+	if (length) {
+		(void)!send(probe->source.fd, reply, length, MSG_NOSIGNAL);
+		return;
 	}
 	source_close(&probe->source);
 	free(probe);

@@ -38,7 +38,8 @@ struct crowd_counts {
 };
 
 struct crowd {
-	struct crowd_options options; /* read-only */
+	struct crowd_options options; /* read-only, as is: */
+	int64_t started_ns;
 	int epoll_fd;
 
 	struct dist_list members; /* in order of joining */

@@ -49,10 +49,12 @@ def tell_all(helpers, *lines):
 
 
 class Simulation:
-    def __init__(self, build, n_nodes, changes_per_s=0, seconds=0, heartbeat_ms=1000):
+    def __init__(self, build, n_nodes, changes_per_s=0, seconds=0, heartbeat_ms=1000,
+                 master_options=()):
         self.build = Path(build)
         self.changes_per_s = changes_per_s
         self.heartbeat_ms = heartbeat_ms
+        self.master_options = master_options
         self.n_processes = -(-n_nodes // NODES_PER_PROCESS)
         # What may ever join, in each process: those of the start, those of the churn.
         each = -(-n_nodes // self.n_processes)
@@ -70,7 +72,8 @@ class Simulation:
     def start_master(self):
         self.log = tempfile.TemporaryFile("w+")
         self.master = subprocess.Popen(
-            [self.build / "master/distmaster", "--listen", "127.0.0.1:0", "--no-rpcbind"],
+            [self.build / "master/distmaster", "--listen", "127.0.0.1:0", "--no-rpcbind",
+             *self.master_options],
             stderr=self.log)
         self.address = None
         while not self.address:
