@@ -7,6 +7,33 @@
 #include <limits.h>
 #include <string.h>
 
+/* For the preprocessor. */
+static int
+add_path(const char *option, const char **paths, size_t *n, char *text)
+{
+	if (*n == CONFIG_PATHS_MAX)
+		return program_wrong_usage("--%s: over %d of them", option,
+		                           CONFIG_PATHS_MAX);
+	paths[(*n)++] = text;
+	return PROGRAM_DONE;
+}
+
+static int
+add_define(void *config_arg, char *text)
+{
+	struct config *config = config_arg;
+
+	return add_path("define", config->defines, &config->n_defines, text);
+}
+
+static int
+add_include(void *config_arg, char *text)
+{
+	struct config *config = config_arg;
+
+	return add_path("include", config->includes, &config->n_includes, text);
+}
+
 static const struct program_option options[] = {
 	PROGRAM_TEXT(
 		masters, "masters", "LIST",
@@ -15,18 +42,29 @@ static const struct program_option options[] = {
 		"answer are shown"),
 	PROGRAM_FLAG(all, "all",
 	             "nodes, services: those that left or died lately, too"),
-	PROGRAM_FLAG(json, "json", "nodes, services, ping, stats: print JSON"),
+	PROGRAM_FLAG(json, "json", "print JSON"),
 	PROGRAM_NUMBER(timeout_ms, "timeout-ms", 1, INT_MAX,
-	               "how long to wait for an answer; 5000"),
+	               "how long to wait for an answer; 5000, and of call until its "
+	               "node is gone"),
 	PROGRAM_NUMBER(wait_ms, "wait-ms", 1, INT_MAX,
 	               "drain: how long to wait for the nodes to leave; 60000"),
+	PROGRAM_TEXT(node, "node", "NODE", "call: this node, and no other"),
+	PROGRAM_TEXT(address, "address", "HOST:PORT",
+	             "call: this server, stock ones too, and no masters"),
+	PROGRAM_FLAG(idempotent, "idempotent",
+	             "call: running twice does no harm, so try another node when one "
+	             "is lost"),
+	PROGRAM_OTHER(add_define, "define", "NAME[=VALUE]",
+	              "a macro for the .x file's preprocessor"),
+	PROGRAM_OTHER(add_include, "include", "DIR",
+	              "look there, too, for files that the .x file includes"),
 };
 
 static const struct program_usage usage = {
 	.before =
-		"Usage: distctl --masters LIST [OPTION]... COMMAND [NODE]...\n"
+		"Usage: distctl --masters LIST [OPTION]... COMMAND [WORD]...\n"
 		"       distctl [OPTION]... ping HOST:PORT...\n"
-		"Look at a cluster, and order nodes out of it.\n"
+		"Look at a cluster, call its procedures, and order nodes out of it.\n"
 		"\n"
 		"  nodes             the nodes: who is alive, what they serve, how busy they are\n"
 		"  services          the programs and versions served, and by how many nodes\n"
@@ -37,6 +75,10 @@ static const struct program_usage usage = {
 		"                    and how long calls waited and ran\n"
 		"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
 		"                    until they are no longer listed\n"
+		"  call FILE.x PROCEDURE [JSON]\n"
+		"                    call a procedure with the arguments in a JSON array, [] when\n"
+		"                    left out, - for standard input; print the result as JSON.\n"
+		"                    PROCEDURE is its name, or PROGRAM/VERSION/NAME\n"
 		"\n"
 		"NODE is a node's name or its HOST:PORT.\n"
 		"\n",
@@ -45,7 +87,8 @@ static const struct program_usage usage = {
 	.column = 20,
 	.after =
 		"\n"
-		"Exit status: 0 done, 1 failed, 2 wrong usage. distctl(1) tells more.\n",
+		"Exit status: 0 done, 1 failed, 2 wrong usage, 3 a call failed that may have run.\n"
+		"distctl(1) tells more.\n",
 };
 
 static const struct command commands[] = {
@@ -56,10 +99,20 @@ static const struct command commands[] = {
 	  .takes_addresses = true,
 	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
-	{ .name = "drain", .min_names = 1, .max_names = SIZE_MAX, .run = drain_run },
+	{ .name = "drain",
+	  .min_names = 1,
+	  .max_names = SIZE_MAX,
+	  .words = { "a NODE" },
+	  .run = drain_run },
+	{ .name = "call",
+	  .min_names = 2,
+	  .max_names = 3,
+	  .words = { "a FILE.x", "a PROCEDURE" },
+	  .takes_server = true,
+	  .run = call_run },
 };
 
-static const char command_names[] = "nodes, services, ping, stats or drain";
+static const char command_names[] = "nodes, services, ping, stats, drain or call";
 
 static const struct command *
 find_command(const char *name)
@@ -86,13 +139,16 @@ set_words(struct config *config, char *const *words, size_t n_words)
 		program_wrong_usage("'%s' is not a command: %s", words[0],
 		                    command_names);
 	else if (!config->masters &&
-	         !(config->command->takes_addresses && config->n_names > 0))
+	         !(config->command->takes_addresses && config->n_names > 0) &&
+	         !(config->command->takes_server && config->address))
 		program_wrong_usage("--masters is missing: where to ask, such as "
 		                    "'--masters localhost'");
 	else if (config->n_names < config->command->min_names)
-		program_wrong_usage("%s: a NODE is missing", words[0]);
+		program_wrong_usage("%s: %s is missing", words[0],
+		                    config->command->words[config->n_names]);
 	else if (config->n_names > config->command->max_names)
-		program_wrong_usage("%s takes no '%s'", words[0], words[1]);
+		program_wrong_usage("%s takes no '%s'", words[0],
+		                    words[1 + config->command->max_names]);
 	else
 		return true;
 	return false;
@@ -101,10 +157,13 @@ set_words(struct config *config, char *const *words, size_t n_words)
 bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
-	struct config config = { .timeout_ms = 5000, .wait_ms = 60000 };
+	struct config config = { .wait_ms = 60000 };
 
 	if (!program_read(&usage, argc, argv, &config, ret_status))
 		return false;
+	config.timeout_given = config.timeout_ms > 0;
+	if (!config.timeout_given)
+		config.timeout_ms = 5000;
 	*ret_status = PROGRAM_WRONG_USAGE;
 	if (!set_words(&config, argv + optind, (size_t)(argc - optind)))
 		return false;

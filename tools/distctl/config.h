@@ -6,22 +6,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONFIG_PATHS_MAX 64
+
 struct config {
 	const struct command *command;
 	const char *masters;
 	int64_t timeout_ms; /* for each answer */
+	bool timeout_given; /* and not just the default */
 	int64_t wait_ms;    /* for nodes to leave */
 	bool all;
 	bool json;
-	char *const *names; /* of nodes; argv's */
+	const char *address; /* call: a server, instead of the nodes of masters */
+	const char *node;    /* call: this one alone */
+	bool idempotent;     /* call: to another node if the first is lost */
+	/* For the preprocessor: "NAME=VALUE", and directories. */
+	const char *defines[CONFIG_PATHS_MAX], *includes[CONFIG_PATHS_MAX];
+	size_t n_defines, n_includes;
+	char *const *names; /* the words behind the command; argv's */
 	size_t n_names;
 };
 
 struct command {
 	const char *name;
-	/* How many names of nodes it takes. */
+	/* How many words it takes, and what the first that is missing would be. */
 	size_t min_names, max_names;
+	const char *words[2];
 	bool takes_addresses; /* instead of names and --masters */
+	bool takes_server;    /* --address, instead of --masters */
 	/* Returns the exit status. */
 	int (*run)(const struct config *config);
 };
@@ -32,6 +43,7 @@ int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
 int drain_run(const struct config *config);
+int call_run(const struct config *config);
 
 /*
  * True: @ret_config is filled in, run the command. False: --help or --version was

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool lost; /* there was no memory for a part */
 
@@ -56,4 +57,21 @@ json_print(const char *name, json_t *array)
 	}
 	json_decref(object);
 	return lost ? program_fail("out of memory") : PROGRAM_DONE;
+}
+
+int
+json_print_with(json_t *object, const char *name, const char *value)
+{
+	char *text = lost ? NULL
+	                  : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	char *end = text ? strrchr(text, '\n') : NULL;
+
+	json_decref(object);
+	if (!end) {
+		free(text);
+		return program_fail("out of memory");
+	}
+	printf("%.*s,\n  \"%s\": %s\n}\n", (int)(end - text), text, name, value);
+	free(text);
+	return PROGRAM_DONE;
 }

@@ -17,6 +17,12 @@ json_t *json_number(uint64_t number);
 void json_put(json_t *object, const char *name, json_t *value);
 void json_add(json_t *array, json_t *value);
 
+/*
+ * @object, which has members, with @name and the JSON text @value behind them, and a
+ * newline; @object is taken. Returns an exit status.
+ */
+int json_print_with(json_t *object, const char *name, const char *value);
+
 /* {"@name": @array} and a newline; @array is taken. Returns an exit status. */
 int json_print(const char *name, json_t *array);
 
