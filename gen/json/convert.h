@@ -5,7 +5,7 @@
  * What values look like in JSON:
  *
  *   int, unsigned, short, long, hyper, ...  a number without fraction or exponent,
- * exact float, double    a number, shortest that reads back; "NaN", "Infinity",
+ * exact float, double    a number that reads back as the same; "NaN", "Infinity",
  * "-Infinity" bool             true, false enum             "NAME"; also the number of
  * one, and as such what has no name string           a string; {"base64": "..."} if its
  * bytes are no UTF-8, or one is NUL opaque           a string, base64 (RFC 4648 section

@@ -117,7 +117,10 @@ dist_json_source_open(struct dist_json_source *source, const char *text, size_t 
 		return dist_json_fail_memory(ret_failure);
 	ret_failure->line = error.line > 0 ? (unsigned)error.line : 1;
 	ret_failure->column = error.column > 0 ? (unsigned)error.column : 1;
-	snprintf(ret_failure->what, sizeof(ret_failure->what), "%s", error.text);
+	snprintf(ret_failure->what, sizeof(ret_failure->what), "%s",
+	         json_error_code(&error) == json_error_null_character
+	                 ? "a string has no \\u0000: C would end there"
+	                 : error.text);
 	return false;
 }
 

@@ -66,14 +66,13 @@ dist_json_print(struct dist_json_writer *writer, const char *format, ...)
 
 /* jansson knows UTF-8: it makes no string of anything else. */
 static bool
-is_text(const uint8_t *bytes, size_t length, bool *ret_no_memory)
+is_text(const uint8_t *bytes, size_t length)
 {
 	json_t *string;
 
-	*ret_no_memory = false;
+	if (memchr(bytes, '\0', length))
+		return false;
 	for (size_t i = 0; i < length; i++) {
-		if (bytes[i] == 0)
-			return false;
 		if (bytes[i] < 0x80)
 			continue;
 		string = json_stringn((const char *)bytes, length);
@@ -112,7 +111,7 @@ dist_json_write_string(struct dist_json_writer *writer, const uint8_t *bytes,
 	char text[8];
 	bool done;
 
-	if (!is_text(bytes, length, &writer->no_memory))
+	if (!is_text(bytes, length))
 		return dist_json_write(writer, "{\"base64\":", 10) &&
 		       dist_json_write_base64(writer, bytes, length) &&
 		       dist_json_write(writer, "}", 1);

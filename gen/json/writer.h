@@ -27,7 +27,7 @@ bool dist_json_write_string(struct dist_json_writer *writer, const uint8_t *byte
 bool dist_json_write_base64(struct dist_json_writer *writer, const uint8_t *bytes,
                             size_t length);
 
-/* The shortest that reads back as the same; in quotes what is no number. */
+/* So many digits that it reads back as the same; in quotes what is no number. */
 bool dist_json_write_float(struct dist_json_writer *writer, float value);
 bool dist_json_write_double(struct dist_json_writer *writer, double value);
 
