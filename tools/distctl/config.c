@@ -79,6 +79,7 @@ static const struct program_usage usage = {
 		"                    call a procedure with the arguments in a JSON array, [] when\n"
 		"                    left out, - for standard input; print the result as JSON.\n"
 		"                    PROCEDURE is its name, or PROGRAM/VERSION/NAME\n"
+		"  procedures FILE.x the procedures there are in it; no master is asked\n"
 		"\n"
 		"NODE is a node's name or its HOST:PORT.\n"
 		"\n",
@@ -110,9 +111,16 @@ static const struct command commands[] = {
 	  .words = { "a FILE.x", "a PROCEDURE" },
 	  .takes_server = true,
 	  .run = call_run },
+	{ .name = "procedures",
+	  .min_names = 1,
+	  .max_names = 1,
+	  .words = { "a FILE.x" },
+	  .asks_nobody = true,
+	  .run = procedures_run },
 };
 
-static const char command_names[] = "nodes, services, ping, stats, drain or call";
+static const char command_names[] =
+	"nodes, services, ping, stats, drain, call or procedures";
 
 static const struct command *
 find_command(const char *name)
@@ -138,7 +146,7 @@ set_words(struct config *config, char *const *words, size_t n_words)
 	if (!config->command)
 		program_wrong_usage("'%s' is not a command: %s", words[0],
 		                    command_names);
-	else if (!config->masters &&
+	else if (!config->masters && !config->command->asks_nobody &&
 	         !(config->command->takes_addresses && config->n_names > 0) &&
 	         !(config->command->takes_server && config->address))
 		program_wrong_usage("--masters is missing: where to ask, such as "

@@ -33,6 +33,7 @@ struct command {
 	const char *words[2];
 	bool takes_addresses; /* instead of names and --masters */
 	bool takes_server;    /* --address, instead of --masters */
+	bool asks_nobody;     /* no masters either */
 	/* Returns the exit status. */
 	int (*run)(const struct config *config);
 };
@@ -44,6 +45,7 @@ int ping_run(const struct config *config);
 int stats_run(const struct config *config);
 int drain_run(const struct config *config);
 int call_run(const struct config *config);
+int procedures_run(const struct config *config);
 
 /*
  * True: @ret_config is filled in, run the command. False: --help or --version was

@@ -6,6 +6,7 @@
  */
 #include "distctl/config.h"
 
+#include "distctl/json.h"
 #include "distctl/masters.h"
 #include "distctl/view.h"
 #include "program/options.h"
@@ -100,10 +101,11 @@ order(const struct masters *masters, const struct view *view, char *name)
 	return program_fail("%s: no master took the order; it may have left", name);
 }
 
-/* Until no master that answered lists it. */
+/* Until no master that answered lists it; then it is told, or added to @left. */
 static int
 wait_left(const struct masters *masters, const struct view *view,
-          const dist_node_entry *node, const struct config *config, int64_t deadline_ms)
+          const dist_node_entry *node, const struct config *config, int64_t deadline_ms,
+          json_t *left)
 {
 	int status;
 
@@ -115,7 +117,10 @@ wait_left(const struct masters *masters, const struct view *view,
 		if (status)
 			return status;
 	}
-	printf("%s left\n", node->name);
+	if (left)
+		json_add(left, json_text(node->name));
+	else
+		printf("%s left\n", node->name);
 	return PROGRAM_DONE;
 }
 
@@ -125,7 +130,8 @@ drain(const struct config *config, const struct masters *masters,
       const struct view *view)
 {
 	int64_t deadline_ms = now_ms() + config->wait_ms;
-	int status = PROGRAM_DONE;
+	json_t *left;
+	int status = PROGRAM_DONE, printed;
 
 	for (size_t i = 0; i < config->n_names; i++) {
 		if (!view_find(view, config->names[i]))
@@ -133,10 +139,12 @@ drain(const struct config *config, const struct masters *masters,
 	}
 	for (size_t i = 0; i < config->n_names && !status; i++)
 		status = order(masters, view, config->names[i]);
+	left = config->json ? json_array() : NULL;
 	for (size_t i = 0; i < config->n_names && !status; i++)
 		status = wait_left(masters, view, view_find(view, config->names[i]),
-		                   config, deadline_ms);
-	return status;
+		                   config, deadline_ms, left);
+	printed = left ? json_print("left", left) : PROGRAM_DONE;
+	return status ? status : printed;
 }
 
 int
