@@ -1,5 +1,6 @@
 #include "distgen/job.h"
 
+#include "x/check.h"
 #include "x/read.h"
 
 #include <errno.h>
@@ -121,7 +122,8 @@ job_generate(struct dist_job *job, struct dist_spec *spec)
 		.n_includes = job->n_includes,
 	};
 
-	return dist_spec_read(spec, &job->diag, &how) && dist_job_rpcgen(job) &&
+	return dist_spec_read(spec, &job->diag, &how) &&
+	       dist_spec_check(spec, &job->diag) && dist_job_rpcgen(job) &&
 	       dist_job_emit(job, spec) && job_targets_are_free(job) &&
 	       dist_job_write_depfile(job, spec) && job_publish(job);
 }

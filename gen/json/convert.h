@@ -48,7 +48,7 @@ struct dist_json_bytes {
 /*
  * The arguments of @procedure, from JSON.
  *
- * @procedure    of a spec that dist_spec_check() found right.
+ * @procedure    of a spec that was parsed; dist_spec_check() may have found it wrong.
  * @ret_bytes    given; untouched on failure.
  * @ret_failure  filled in on failure; it points into the spec.
  */

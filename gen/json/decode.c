@@ -173,6 +173,10 @@ take_count(struct decoder *decoder, const struct dist_json_step *step,
 {
 	const struct dist_spec_value *bound = &decl->bound;
 
+	if (bound->known && !dist_spec_value_is_u32(bound))
+		return decoder_fail(decoder, step, decl->where,
+		                    "the length %s is not from 0 to 4294967295",
+		                    bound->text);
 	if (decl->shape == DIST_SPEC_FIXED) {
 		*ret_count = bound->magnitude;
 		return bound->known ||
@@ -255,8 +259,8 @@ get_union(struct decoder *decoder, const struct dist_json_place *place,
 	uint64_t word = 0;
 	bool unknown;
 
-	if (!dist_json_scalar_of(&decl->type, &scalar))
-		return decoder_fail(decoder, &step, decl->where,
+	if (!dist_json_switch_of(def, &scalar))
+		return decoder_fail(decoder, place->step, decl->where,
 		                    "what switches this union is not known here");
 	if (!written(decoder, &step, decl->where,
 	             dist_json_print(&decoder->writer, "\"%s\":", decl->name)) ||

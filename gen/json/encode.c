@@ -112,17 +112,18 @@ put_union(struct dist_json_encoder *encoder, const struct dist_json_place *place
 {
 	const struct dist_spec_declaration *decl = def->discriminant, *arm;
 	const struct dist_json_step step = { .up = place->step, .member = decl->name };
-	const json_t *value = json_object_get(json, decl->name);
+	const json_t *value;
 	struct dist_json_scalar scalar;
 	bool unknown, wide;
 	uint64_t word = 0;
 
+	if (!dist_json_switch_of(def, &scalar))
+		return dist_json_refuse(encoder, place->step, decl->where,
+		                        "what switches this union is not known here");
+	value = json_object_get(json, decl->name);
 	if (!value)
 		return dist_json_refuse(encoder, place->step, decl->where,
 		                        "'%s' is missing", decl->name);
-	if (!dist_json_scalar_of(&decl->type, &scalar))
-		return dist_json_refuse(encoder, &step, decl->where,
-		                        "what switches this union is not known here");
 	wide = scalar.range && scalar.range->wide;
 	if (!dist_json_read_word(encoder, &step, value, decl, &scalar, &word))
 		return false;

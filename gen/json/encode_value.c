@@ -310,6 +310,10 @@ dist_json_check_count(struct dist_json_encoder *encoder,
 {
 	const struct dist_spec_value *bound = &decl->bound;
 
+	if (bound->known && !dist_spec_value_is_u32(bound))
+		return dist_json_refuse(encoder, step, decl->where,
+		                        "the length %s is not from 0 to 4294967295",
+		                        bound->text);
 	if (decl->shape == DIST_SPEC_FIXED && !bound->known)
 		return dist_json_refuse(
 			encoder, step, decl->where,

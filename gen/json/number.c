@@ -89,6 +89,16 @@ dist_json_scalar_of(const struct dist_spec_type *type,
 	return ret_scalar->range || ret_scalar->enumeration || kind == DIST_SPEC_BOOL;
 }
 
+bool
+dist_json_switch_of(const struct dist_spec_definition *def,
+                    struct dist_json_scalar *ret_scalar)
+{
+	const struct dist_spec_declaration *decl = def->discriminant;
+
+	return decl->name && decl->shape == DIST_SPEC_PLAIN &&
+	       dist_json_scalar_of(&decl->type, ret_scalar);
+}
+
 uint64_t
 dist_json_word(const struct dist_spec_value *value, bool wide)
 {

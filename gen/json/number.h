@@ -31,6 +31,10 @@ struct dist_json_scalar {
 bool dist_json_scalar_of(const struct dist_spec_type *type,
                          struct dist_json_scalar *ret_scalar);
 
+/* What switches a union. False: nothing that could. */
+bool dist_json_switch_of(const struct dist_spec_definition *def,
+                         struct dist_json_scalar *ret_scalar);
+
 /* On the wire, two's complement in 32 or 64 bits. */
 uint64_t dist_json_word(const struct dist_spec_value *value, bool wide);
 

@@ -26,7 +26,7 @@ dist_diag_error(struct dist_diag *diag, struct dist_spec_where where,
 
 	diag->n_errors++;
 	va_start(args, format);
-	diag_print(diag, where, "error", format, args);
+	diag_print(diag, where, diag->errors_warn ? "warning" : "error", format, args);
 	va_end(args);
 }
 

@@ -12,6 +12,8 @@
 struct dist_diag {
 	FILE *stream;
 	bool no_warnings;
+	bool errors_warn; /* errors are told as warnings, though counted as what they
+	                     are */
 	unsigned n_errors;
 	unsigned n_warnings;
 };

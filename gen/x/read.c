@@ -1,6 +1,5 @@
 #include "x/read.h"
 
-#include "x/check.h"
 #include "x/parse.h"
 
 bool
@@ -12,6 +11,5 @@ dist_spec_read(struct dist_spec *spec, struct dist_diag *diag,
 
 	dist_spec_init(spec, how->source);
 	text = dist_preprocess(&spec->arena, diag, how, &length);
-	return text && dist_spec_parse(spec, diag, text, length) &&
-	       dist_spec_check(spec, diag);
+	return text && dist_spec_parse(spec, diag, text, length);
 }

@@ -1,4 +1,5 @@
-/* A whole .x file: preprocessed, parsed and checked. */
+/* A whole .x file: preprocessed and parsed. What check.h has to say of it comes after.
+ */
 #ifndef X_READ_H
 #define X_READ_H
 

@@ -160,6 +160,20 @@ def test_an_interface_that_is_wrong_is_pointed_into(tmp_path):
     assert done.stderr == "wrong.x:3: error: expected ';' after the member, found '}'\n"
 
 
+def test_what_only_rpcgens_c_cannot_have_is_called_all_the_same(cluster, tmp_path):
+    """A server may have been made by other means."""
+    node = cluster.node(None)
+    (tmp_path / "odd.x").write_text(
+        ARITH.read_text().replace("typedef int int_array<>;",
+                                  "typedef int int_array<>; struct a { int for; };"))
+    done = distctl("--address", f"127.0.0.1:{node.port}", "call", "odd.x", "ARITH_SUM",
+                   "[[4]]", cwd=tmp_path)
+    assert done.stdout.startswith("4 (from ")
+    assert done.stderr == (
+        "odd.x:5: warning: 'for', a member, is a word of C: give it another name\n"
+        "distctl: odd.x: distgen refuses it; going on\n")
+
+
 def test_a_procedure_of_several_versions_is_asked_for(tmp_path):
     (tmp_path / "two.x").write_text(
         "program A_PROG { version A_V1 { void A_GET(void) = 1; } = 1;\n"

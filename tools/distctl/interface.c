@@ -2,6 +2,7 @@
 #include "distctl/interface.h"
 
 #include "program/options.h"
+#include "x/check.h"
 #include "x/read.h"
 
 #include <stdlib.h>
@@ -18,7 +19,13 @@ interface_read(struct dist_spec *spec, const char *file, const struct config *co
 		.n_includes = config->n_includes,
 	};
 
-	return dist_spec_read(spec, &diag, &how) ? PROGRAM_DONE : PROGRAM_WRONG_USAGE;
+	if (!dist_spec_read(spec, &diag, &how))
+		return PROGRAM_WRONG_USAGE;
+	/* It may be the interface of a server that was not made by distgen. */
+	diag.errors_warn = true;
+	if (!dist_spec_check(spec, &diag))
+		program_fail("%s: distgen refuses it; going on", file);
+	return PROGRAM_DONE;
 }
 
 static void
@@ -37,11 +44,11 @@ tell_found(const struct dist_spec_found *found, void *arg)
 }
 
 static int
-refuse_foreign(const char *name, const struct dist_spec_value *number)
+refuse_number(const char *name, const struct dist_spec_value *number)
 {
-	return program_wrong_usage("%s: its number, %s, is defined in C, and not known "
-	                           "here",
-	                           name, number->text);
+	return program_wrong_usage("%s: its number, %s, is %s", name, number->text,
+	                           number->known ? "not from 0 to 4294967295"
+	                                         : "defined in C, and not known here");
 }
 
 static int
@@ -49,13 +56,12 @@ find_numbers(struct procedure *procedure)
 {
 	const struct dist_spec_found *found = &procedure->found;
 
-	if (!found->program->value.known)
-		return refuse_foreign(found->program->name, &found->program->value);
-	if (!found->version->number.known)
-		return refuse_foreign(found->version->name, &found->version->number);
-	if (!found->procedure->number.known)
-		return refuse_foreign(found->procedure->name,
-		                      &found->procedure->number);
+	if (!dist_spec_value_is_u32(&found->program->value))
+		return refuse_number(found->program->name, &found->program->value);
+	if (!dist_spec_value_is_u32(&found->version->number))
+		return refuse_number(found->version->name, &found->version->number);
+	if (!dist_spec_value_is_u32(&found->procedure->number))
+		return refuse_number(found->procedure->name, &found->procedure->number);
 	procedure->prog = (rpcprog_t)found->program->value.magnitude;
 	procedure->vers = (rpcvers_t)found->version->number.magnitude;
 	procedure->proc = (rpcproc_t)found->procedure->number.magnitude;

@@ -8,8 +8,9 @@
 #include <rpc/rpc.h>
 
 /*
- * Read it as distgen does. An exit status: unless it is 0, what is wrong is on stderr.
- * In any case dist_spec_fini() it. To be called before any thread is started.
+ * Read it as distgen does, but warn of what that refuses. An exit status: unless it is
+ * 0, what is wrong is on stderr. In any case dist_spec_fini() it. To be called before
+ * any thread is started.
  */
 int interface_read(struct dist_spec *spec, const char *file,
                    const struct config *config);

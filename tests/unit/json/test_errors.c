@@ -146,6 +146,12 @@ test_values_that_do_not_fit_are_pointed_at(void **state)
 		{ "struct t { string a<>; int b<>; int c; };",
 		  "[{\"a\": \"\\\"c\\\": 1\", \"b\": [1, 2], \"c\": null}]",
 		  "1:38 $[0].c: null stands where a number of type int belongs (t.x:1)" },
+		{ "typedef int t[-1];", "[[1]]",
+		  "1:2 $[0]: the length -1 is not from 0 to 4294967295 (t.x:1)" },
+		{ "union t switch (void) { case 1: void; };", "[{}]",
+		  "1:2 $[0]: what switches this union is not known here (t.x:1)" },
+		{ "union t switch (int d<>) { case 1: void; };", "[{\"d\":1}]",
+		  "1:2 $[0]: what switches this union is not known here (t.x:1)" },
 		/* A circle of typedefs, as a % line makes possible. */
 		{ "%#include <a.h>\ntypedef u t;\ntypedef t u;", "[1]",
 		  "1:2 $[0]: there are over 500 types inside each other (t.x:3)" },
@@ -194,6 +200,11 @@ test_bytes_that_are_no_such_value_are_pointed_at(void **state)
 		  "cannot be written in JSON (t.x:1)" },
 		{ "typedef opaque t[FOREIGN];", "00000000",
 		  "byte 0 $: the length FOREIGN is defined in C, and not known here (t.x:1)" },
+		{ "typedef opaque t[18446744073709551615];", "00000000",
+		  "byte 0 $: the length 18446744073709551615 is not from 0 to 4294967295 "
+		  "(t.x:1)" },
+		{ "union t switch (double d) { case 1: void; };", "00000000 00000000",
+		  "byte 0 $: what switches this union is not known here (t.x:1)" },
 		/* No byte for an element, and no end to them but the limit on the text.
 		 */
 		{ "typedef opaque e[0];\ntypedef e t<>;", "ffffffff",
