@@ -41,7 +41,9 @@ def test_help_goes_to_stdout_and_names_every_option(name):
     wanted = {"distmaster": ["--listen", "--no-rpcbind", "--log-level"],
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
-              "distctl": ["--masters", "nodes", "services", "ping", "stats", "drain", "--json"],
+              "distctl": ["--masters", "nodes", "services", "ping", "stats", "drain", "call",
+                          "procedures", "--json", "--node", "--address", "--idempotent",
+                          "--define", "--include"],
               "distbench": ["--masters", "--servers", "--call", "--rate", "--json"]}
     for word in [*wanted[name], "--help", "--version"]:
         assert word in done.stdout
@@ -70,6 +72,12 @@ def test_version_is_the_projects(name):
     ["distctl", "--masters", "127.0.0.1:1"],
     ["distctl", "--masters", "127.0.0.1:1", "dance"],
     ["distctl", "--masters", "127.0.0.1:1", "nodes", "--no-such-option"],
+    ["distctl", "--masters", "127.0.0.1:1", "call"],
+    ["distctl", "--masters", "127.0.0.1:1", "call", "a.x"],
+    ["distctl", "--masters", "127.0.0.1:1", "call", "a.x", "A", "[]", "more"],
+    ["distctl", "call", "a.x", "A", "[]"],
+    ["distctl", "--address", "127.0.0.1:1", "nodes"],
+    ["distctl", "procedures"],
 ], ids=" ".join)
 def test_wrong_usage_exits_2_with_one_line_and_where_to_look(arguments):
     name = arguments[0]
