@@ -1,6 +1,6 @@
 /*
- * The procedures of tests/unit/json/constructs.x, as a module for distnode: each answers
- * what it was given.
+ * The procedures of tests/unit/json/constructs.x, as a module for distnode: each
+ * answers what it was given.
  */
 #include "constructs.h"
 
