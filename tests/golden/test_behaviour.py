@@ -123,7 +123,7 @@ def test_tells_make_what_it_read(generator, work):
     read = [line.strip(" \\") for line in sources.splitlines()]
     assert "in\\ put/sum.x" in read and "in\\ put/part.x" in read
     (work / "Makefile").write_text("all: out/sum.h\n%.h:\n\techo anew\n-include sum.d\n")
-    make = ["make", "-s", "-C", work]
+    make = ["make", "-s", "--no-print-directory", "-C", work]
     assert subprocess.run(make, capture_output=True, text=True).stdout == ""
     os.utime(work / "in put/part.x", (2**32, 2**32))
     assert subprocess.run(make, capture_output=True, text=True).stdout == "anew\n"
