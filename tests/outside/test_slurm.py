@@ -83,6 +83,14 @@ class Slurm:
         eventually(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T").stdout, 30,
                    "Slurm to have an idle host")
 
+    def stop(self):
+        """Jobs are nobody's children: they have to be gone before the daemons are."""
+        try:
+            self.run("scancel", "--user=root")
+            eventually(lambda: not self.run("squeue", "-h").stdout, 60, "all jobs to end")
+        finally:
+            self.cluster.close()
+
     def run(self, *arguments):
         return command(*arguments, prefix=self.cluster.prefix, env=self.env, cwd="/")
 
@@ -109,7 +117,7 @@ def slurm(namespace, installed, tmp_path):
         here.start()
         yield here
     finally:
-        here.cluster.close()
+        here.stop()
 
 
 def test_nodes_of_an_allocation_drain_before_its_time_limit(slurm):
