@@ -168,13 +168,25 @@ dist_hostport_parse_list(const char *text, struct dist_hostport **ret_list,
 
 /* --- Addresses ------------------------------------------------------------------- */
 
+/* if_nametoindex() heeds nothing from a ':' on, where an alias was named once. */
+static bool
+is_interface_name(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ':' || !isgraph((unsigned char)*text))
+			return false;
+	}
+	return true;
+}
+
 /* A scope: an interface of this host, where the address is of a link, or a number. */
 static bool
 scope_parse(const char *text, const struct in6_addr *address, uint32_t *ret_scope)
 {
 	unsigned long number;
 
-	if (IN6_IS_ADDR_LINKLOCAL(address) || IN6_IS_ADDR_MC_LINKLOCAL(address)) {
+	if ((IN6_IS_ADDR_LINKLOCAL(address) || IN6_IS_ADDR_MC_LINKLOCAL(address)) &&
+	    is_interface_name(text)) {
 		*ret_scope = if_nametoindex(text);
 		if (*ret_scope)
 			return true;

@@ -132,7 +132,7 @@ dial(CLIENT **ret_client, unsigned features)
 static int
 take_connection(void)
 {
-	struct timeval limit = { 10, 0 };
+	struct timeval limit = { 100, 0 };
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), on = 1;
 
 	FUZZ_CHECK(fd >= 0);

@@ -74,6 +74,8 @@ test_what_is_no_address_is_refused_with_its_reason(void **state)
 		{ "[]:1", "IPv6" },
 		{ "[localhost]:1", "IPv6" },
 		{ "[127.0.0.1]:1", "IPv6" },
+		{ "[fe80::%lo:0]", "IPv6" },
+		{ "[fe80::%lo:\n%lo]", "IPv6" },
 		{ "[::1]3000", "port" },
 		{ "[::1]:", "port" },
 		{ "[::1]]:3000", "port" },
