@@ -42,8 +42,7 @@ now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* --- Questions ---------------------------------------------------------------------
- */
+/* --- Questions ---------------------------------------------------------------- */
 
 const struct board_view *
 board_lock(struct board *board)
@@ -108,8 +107,7 @@ board_why_not_ready(struct board *board)
 	return why;
 }
 
-/* --- A moment ----------------------------------------------------------------------
- */
+/* --- A moment ----------------------------------------------------------------- */
 
 static void
 board_show(struct board *board, struct dist_overview *overview)
@@ -193,8 +191,7 @@ board_run(void *arg)
 	return NULL;
 }
 
-/* --- Start and stop ----------------------------------------------------------------
- */
+/* --- Start and stop ----------------------------------------------------------- */
 
 struct board *
 board_start(const struct board_options *options)

@@ -16,8 +16,7 @@
 #define PROCEDURES_SHOWN 200
 #define GONE_SHOWN_MS    600000 /* nodes that left longer ago are not shown */
 
-/* --- Nodes -------------------------------------------------------------------------
- */
+/* --- Nodes -------------------------------------------------------------------- */
 
 static void
 print_id(struct text *text, const uint8_t instance[16])
@@ -188,8 +187,7 @@ tell_nodes(const struct frame_source *source, struct text *whole, struct text *c
 	free(shown);
 }
 
-/* --- Procedures --------------------------------------------------------------------
- */
+/* --- Procedures --------------------------------------------------------------- */
 
 static const struct dist_procedure_stats *
 procedure_then(const struct history *history, size_t i)
@@ -269,8 +267,7 @@ print_procedures(struct text *text, const struct history *history)
 	text_add(text, "]");
 }
 
-/* --- All together ------------------------------------------------------------------
- */
+/* --- All together ------------------------------------------------------------- */
 
 static void
 print_moment(struct text *text, const struct history_moment *moment)

@@ -17,8 +17,7 @@ is_framework_program(uint32_t program)
 	return program >= FRAMEWORK_FIRST && program <= FRAMEWORK_LAST;
 }
 
-/* --- Nodes -------------------------------------------------------------------------
- */
+/* --- Nodes -------------------------------------------------------------------- */
 
 struct node_load
 node_load(const struct dist_overview_node *node)
@@ -141,8 +140,7 @@ take_rows(struct history *history, const struct dist_overview *overview)
 	return true;
 }
 
-/* --- Percentiles of all procedures together ----------------------------------------
- */
+/* --- Percentiles of all procedures together ----------------------------------- */
 
 struct span {
 	uint64_t low_ns, end_ns, count;
@@ -262,8 +260,7 @@ moment_take_times(struct history *history, struct history_moment *moment)
 	free(spans);
 }
 
-/* --- All nodes together ------------------------------------------------------------
- */
+/* --- All nodes together ------------------------------------------------------- */
 
 static void
 moment_add(struct history_moment *moment, const struct dist_overview_node *node)

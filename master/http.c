@@ -36,8 +36,7 @@ struct http {
 	struct MHD_Daemon *daemon;
 };
 
-/* --- Answers -----------------------------------------------------------------------
- */
+/* --- Answers ------------------------------------------------------------------ */
 
 /* What a browser may do with an answer of ours: nothing but show it. */
 static struct MHD_Response *
@@ -115,8 +114,7 @@ reply_sentence(struct MHD_Connection *connection, unsigned status, const char *s
 	return reply(connection, status, "text/plain; charset=utf-8", &text);
 }
 
-/* --- What can be asked for ---------------------------------------------------------
- */
+/* --- What can be asked for ---------------------------------------------------- */
 
 static enum MHD_Result
 answer_page(struct http *http, struct MHD_Connection *connection)
@@ -214,8 +212,7 @@ static const struct {
 	{ "/healthz", answer_healthz }, { "/readyz", answer_readyz },
 };
 
-/* --- Requests ----------------------------------------------------------------------
- */
+/* --- Requests ----------------------------------------------------------------- */
 
 /* True: it was refused, and answered. */
 static bool
@@ -277,8 +274,7 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 	return request_refuse(http, connection, method, &result) ? result : MHD_YES;
 }
 
-/* --- Start and stop ----------------------------------------------------------------
- */
+/* --- Start and stop ----------------------------------------------------------- */
 
 static bool
 http_open(struct http *http, int listener)

@@ -35,8 +35,7 @@ print_seconds(struct text *text, uint64_t value, double per_second)
 	text_print(text, " %.9g\n", (double)value / per_second);
 }
 
-/* --- Labels ------------------------------------------------------------------------
- */
+/* --- Labels ------------------------------------------------------------------- */
 
 static bool
 same_text(const char *a, const char *b)
@@ -115,8 +114,7 @@ print_node(struct text *text, const struct dist_overview *overview, size_t i)
 	text_label(text, twice ? both : node->name);
 }
 
-/* --- Of procedures -----------------------------------------------------------------
- */
+/* --- Of procedures ------------------------------------------------------------ */
 
 /* Whose procedures they are: a node's, or those of all, or the master's own. */
 struct whose {
@@ -355,8 +353,7 @@ print_procedures(struct text *text, const struct board_view *view)
 	}
 }
 
-/* --- Of nodes ----------------------------------------------------------------------
- */
+/* --- Of nodes ----------------------------------------------------------------- */
 
 struct node_metric {
 	const char *name, *type, *help;

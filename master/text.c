@@ -79,8 +79,7 @@ text_free(struct text *text)
 	*text = (struct text){ 0 };
 }
 
-/* --- Strings that others read ------------------------------------------------------
- */
+/* --- Strings that others read ------------------------------------------------- */
 
 /*
  * How many bytes the character at @s has; 0: it is no UTF-8 (RFC 3629 section 4). A

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- The values, by name
- * -------------------------------------------------------------- */
+/* --- The values, by name ------------------------------------------------------ */
 
 struct value {
 	const char *name;
@@ -105,8 +104,7 @@ report_check_names(const char *names)
 	}
 }
 
-/* --- Three ways to print them
- * --------------------------------------------------------- */
+/* --- Three ways to print them ------------------------------------------------- */
 
 static void
 print_value(const struct value *value, const char *unknown)

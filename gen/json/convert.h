@@ -4,15 +4,22 @@
  *
  * What values look like in JSON:
  *
- *   int, unsigned, short, long, hyper, ...  a number without fraction or exponent,
- * exact float, double    a number that reads back as the same; "NaN", "Infinity",
- * "-Infinity" bool             true, false enum             "NAME"; also the number of
- * one, and as such what has no name string           a string; {"base64": "..."} if its
- * bytes are no UTF-8, or one is NUL opaque           a string, base64 (RFC 4648 section
- * 4) arrays           an array struct           an object; of optional members null
- * ones may be left out union            an object of the discriminant, under its name,
- * and of the arm, under its name unless it is void optional data    null, or the value;
- * an optional of an optional has one null for both void             null, as a result
+ *   int, unsigned, hyper, ...  a number without fraction or exponent, exact
+ *   float, double              a number that reads back as the same; "NaN", "Infinity",
+ *                              "-Infinity"
+ *   bool                       true, false
+ *   enum                       "NAME"; also the number of one, and as such what has no
+ *                              name
+ *   string                     a string; {"base64": "..."} if its bytes are no UTF-8, or
+ *                              one is NUL
+ *   opaque                     a string, base64 (RFC 4648 section 4)
+ *   array                      an array
+ *   struct                     an object; of optional members null ones may be left out
+ *   union                      an object of the discriminant, under its name, and of the
+ *                              arm, under its name unless it is void
+ *   optional data              null, or the value; an optional of an optional has one
+ *                              null for both
+ *   void                       null, as a result
  *
  * The arguments of a procedure are one array: [] for void, [1, "two"] for two.
  *

@@ -66,8 +66,7 @@ agent_log_trouble(struct dist_agent *agent, const char *id, const char *why)
 	dist_log_warning(id, "master=%s why=\"%s\"", agent->label, why);
 }
 
-/* --- The connection to the master
- * ----------------------------------------------------- */
+/* --- The connection to the master --------------------------------------------- */
 
 static void
 agent_hang_up(struct dist_agent *agent)
@@ -123,8 +122,7 @@ agent_set_deadline(struct dist_agent *agent, int64_t ms)
 	clnt_control(agent->clnt, CLSET_TIMEOUT, (char *)&timeout);
 }
 
-/* --- Registering
- * ---------------------------------------------------------------------- */
+/* --- Registering -------------------------------------------------------------- */
 
 static void
 agent_tell_address(struct dist_agent *agent, const dist_endpoint *seen_as)
@@ -233,8 +231,7 @@ agent_register(struct dist_agent *agent)
 	return false;
 }
 
-/* --- Holding it
- * ----------------------------------------------------------------------- */
+/* --- Holding it --------------------------------------------------------------- */
 
 /*
  * Two names may be one master's. Only one agent registers there, or each would end the
@@ -332,8 +329,7 @@ agent_leave(struct dist_agent *agent)
 		dist_log_info("deregistered", "master=%s", agent->label);
 }
 
-/* --- The thread
- * ----------------------------------------------------------------------- */
+/* --- The thread --------------------------------------------------------------- */
 
 /* Longer each time, at most a heartbeat; jittered, since many nodes lose one master. */
 static int64_t

@@ -70,8 +70,7 @@ node_on_seen(const char *address, void *arg)
 		free(name);
 }
 
-/* --- Start
- * ---------------------------------------------------------------------------- */
+/* --- Start -------------------------------------------------------------------- */
 
 static enum dist_err
 options_check(struct dist_node_options *options)
@@ -240,8 +239,7 @@ node_build(struct dist_node *node, const struct dist_service *const *services,
 	return err;
 }
 
-/* --- Services on offer
- * ----------------------------------------------------------------- */
+/* --- Services on offer -------------------------------------------------------- */
 
 /* A growing array, ended by NULL. */
 struct offered {
@@ -270,8 +268,7 @@ offered_add(const struct dist_service *service, void *arg)
 	return DIST_OK;
 }
 
-/* --- The public functions
- * -------------------------------------------------------------- */
+/* --- The public functions ----------------------------------------------------- */
 
 static void
 node_free(struct dist_node *node)

@@ -207,8 +207,7 @@ dist_self_fini(struct dist_self *self)
 	*self = (struct dist_self){ .n_endpoints = 0 };
 }
 
-/* --- Whether masters could call us
- * ---------------------------------------------------- */
+/* --- Whether masters could call us -------------------------------------------- */
 
 static bool
 self_is_on_loopback_alone(const struct dist_self *self)

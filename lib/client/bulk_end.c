@@ -1,12 +1,14 @@
 /*
  * What becomes of an item whose call ended. Most have a result. Of the others
  *
- *   it did not run      it is held, and started again when there is room for it: nodes
- *                       were busy, or there was none for a moment
- *   it was lost         the same if its calls are idempotent, until it was lost on
- *                       max_tries nodes. The call itself went to others already; what
- * is held here found none, or the cluster's retries were used up it failed the user is
- * told, and it counts for the limit
+ *   did not run: they are held, and started again when there is room: nodes were busy, or
+ *       there was none for a moment;
+ *
+ *   were lost: the same if their calls are idempotent, until they were lost on max_tries
+ *       nodes. The call itself went to others already; what is held here found none, or
+ *       the cluster's retries were used up;
+ *
+ *   failed: the user is told, and they count for the limit.
  *
  * A map has a bound of calls in flight, so that to start an item again is no flood.
  */

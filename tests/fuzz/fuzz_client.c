@@ -2,11 +2,11 @@
  * The client's way of replies: a connection with calls in flight, of all types of
  * result, and a peer that sends any bytes at all. Whatever it sends:
  *
- *   - each call ends once, its callback runs once, and one that was in flight until
- * then can be cancelled;
+ *   - each call ends once, its callback runs once, and one that was in flight until then
+ *     can be cancelled;
  *   - none ends well unless a reply with its xid was sent, or more than one;
- *   - a call on another connection of the same runtime, to a peer that behaves, gets
- * its answer all the same.
+ *   - a call on another connection of the same runtime, to a peer that behaves, gets its
+ *     answer all the same.
  *
  * Connections are real ones over loopback, and the client has its own threads, so what
  * is read when is not the same in each run; what must hold does not depend on it.
@@ -70,8 +70,7 @@ getrandom(void *buffer, size_t length, unsigned flags)
 	return (ssize_t)length;
 }
 
-/* --- Callbacks ----------------------------------------------------------------------
- */
+/* --- Callbacks ---------------------------------------------------------------- */
 
 static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t told_more = PTHREAD_COND_INITIALIZER;
@@ -109,8 +108,7 @@ await_all_told(void)
 	pthread_mutex_unlock(&told_lock);
 }
 
-/* --- The other side
- * ------------------------------------------------------------------- */
+/* --- The other side ----------------------------------------------------------- */
 
 static struct dist_runtime *runtime;
 static int listener = -1;
@@ -156,8 +154,7 @@ take_call(int fd)
 	return dist_load_be32(bytes);
 }
 
-/* --- One that behaves
- * ----------------------------------------------------------------- */
+/* --- One that behaves --------------------------------------------------------- */
 
 static CLIENT *good_client;
 static int good_fd = -1;
@@ -186,8 +183,7 @@ good_end(struct dist_waiter *waiter, const quad_t *sum)
 	dist_waiter_free(waiter);
 }
 
-/* --- Once
- * ----------------------------------------------------------------------------- */
+/* --- Once --------------------------------------------------------------------- */
 
 static void
 on_log(enum dist_log_level level, const char *id, const char *text, void *arg)
@@ -219,8 +215,7 @@ open_all(void)
 	good_end(waiter, &sum);
 }
 
-/* --- The calls
- * ------------------------------------------------------------------------ */
+/* --- The calls ---------------------------------------------------------------- */
 
 static void
 begin_calls(CLIENT *client, struct call *calls)
@@ -284,8 +279,7 @@ check_call(struct call *call, unsigned number, const struct bytes_buffer *sent)
 	xdr_free(result_types[number], (char *)&call->result);
 }
 
-/* --- An input
- * --------------------------------------------------------------------------- */
+/* --- An input ----------------------------------------------------------------- */
 
 /* A peer that has ended its connection already takes nothing more. */
 static void

@@ -38,8 +38,7 @@ getrandom(void *buffer, size_t length, unsigned flags)
 	return (ssize_t)length;
 }
 
-/* --- The house ---------------------------------------------------------------------
- */
+/* --- The house ---------------------------------------------------------------- */
 
 /* As in lib/master/master.c. */
 static void
@@ -142,8 +141,7 @@ end_all(struct served *at_rest)
 	return judge_all((struct dist_bytes){ NULL, 0 }) || had_watchers;
 }
 
-/* --- The master --------------------------------------------------------------------
- */
+/* --- The master --------------------------------------------------------------- */
 
 static void
 open_master(void)

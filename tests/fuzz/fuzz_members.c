@@ -101,8 +101,7 @@ look(struct dist_bytes bytes)
 		FUZZ_CHECK(dist_members_group(&members, words[0], words[1]));
 }
 
-/* --- What must hold
- * ------------------------------------------------------------------- */
+/* --- What must hold ----------------------------------------------------------- */
 
 static bool
 serves(const struct dist_member *member, const struct dist_group *group)

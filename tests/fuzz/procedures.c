@@ -12,8 +12,7 @@
 #define LATER_MAX 64
 #define MAKE_MAX  600000
 
-/* --- Answered later ----------------------------------------------------------------
- */
+/* --- Answered later ----------------------------------------------------------- */
 
 static struct later {
 	struct dist_deferred *deferred;
@@ -52,8 +51,7 @@ fuzz_later_1_svc(int number, int *result, struct svc_req *rqstp)
 	return TRUE;
 }
 
-/* --- Answered at once ----------------------------------------------------------------
- */
+/* --- Answered at once --------------------------------------------------------- */
 
 bool_t
 fuzz_sum_1_svc(fuzz_ints ints, quad_t *result, struct svc_req *rqstp)

@@ -46,8 +46,7 @@ getrandom(void *buffer, size_t length, unsigned flags)
 	return (ssize_t)length;
 }
 
-/* --- The relay ----------------------------------------------------------------------
- */
+/* --- The relay ---------------------------------------------------------------- */
 
 struct relay {
 	int listener;
@@ -110,8 +109,7 @@ relay_start(struct relay *relay, unsigned port)
 	FUZZ_CHECK(!pthread_create(&relay->thread, NULL, relay_run, relay));
 }
 
-/* --- Seeds --------------------------------------------------------------------------
- */
+/* --- Seeds -------------------------------------------------------------------- */
 
 static void
 seed_write(const char *target, const char *name, const struct bytes_buffer *bytes)
@@ -210,8 +208,7 @@ seed_raw(const char *target, int prefix, const struct bytes_buffer *bytes)
 	bytes_buffer_fini(&seed);
 }
 
-/* --- Calls of a service -------------------------------------------------------------
- */
+/* --- Calls of a service ------------------------------------------------------- */
 
 static void
 pause_a_moment(void)
@@ -341,8 +338,7 @@ record_service(void)
 	seed_raw("client", 1, &relay.replies);
 }
 
-/* --- Calls of a master --------------------------------------------------------------
- */
+/* --- Calls of a master -------------------------------------------------------- */
 
 static void
 call_registry(struct dist_peer *peer, char *uaddr)

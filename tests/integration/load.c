@@ -64,8 +64,7 @@ now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* --- What became of the calls -------------------------------------------------------
- */
+/* --- What became of the calls ------------------------------------------------- */
 
 static void
 load_count_node_locked(struct load *load, const char *name)
@@ -111,8 +110,7 @@ load_count_failure(struct load *load, const char *text)
 	pthread_mutex_unlock(&load->lock);
 }
 
-/* --- Calling ------------------------------------------------------------------------
- */
+/* --- Calling ------------------------------------------------------------------ */
 
 /* One call with its numbers and the place for its result. */
 struct call {
@@ -220,8 +218,7 @@ caller_main(void *arg)
 	return NULL;
 }
 
-/* --- The view -----------------------------------------------------------------------
- */
+/* --- The view ----------------------------------------------------------------- */
 
 static enum dist_err
 add_name(const struct dist_node_info *node, void *arg)
@@ -250,8 +247,7 @@ show_view(struct load *load, char *shown)
 	pthread_mutex_unlock(&load->lock);
 }
 
-/* --- The conversation on stdin and stdout -------------------------------------------
- */
+/* --- The conversation on stdin and stdout ------------------------------------- */
 
 static void
 report(struct load *load)
@@ -331,8 +327,7 @@ run(struct load *load)
 	report(load);
 }
 
-/* --- Arguments ----------------------------------------------------------------------
- */
+/* --- Arguments ---------------------------------------------------------------- */
 
 struct arguments {
 	const char *masters;

@@ -51,8 +51,7 @@ static uint64_t refused_key; /* 0: none */
 static unsigned long refused_number;
 static pid_t own_pid;
 
-/* --- Where a request comes from ------------------------------------------------------
- */
+/* --- Where a request comes from ----------------------------------------------- */
 
 struct walk {
 	const void *caller;
@@ -83,8 +82,7 @@ walk_key(const struct walk *walk)
 	return key;
 }
 
-/* --- The sites -----------------------------------------------------------------------
- */
+/* --- The sites ---------------------------------------------------------------- */
 
 /* NULL: there are too many. */
 static struct site *
@@ -151,8 +149,7 @@ refuses(const void *caller)
 	return true;
 }
 
-/* --- Beginning and end ---------------------------------------------------------------
- */
+/* --- Beginning and end -------------------------------------------------------- */
 
 static void
 write_sites(void)

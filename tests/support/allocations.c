@@ -54,8 +54,7 @@ count(size_t size)
 
 #ifdef SANITIZED
 
-/* --- By a hook of the sanitizer's own allocator ------------------------------------
- */
+/* --- By a hook of the sanitizer's own allocator ------------------------------- */
 
 /* Of sanitizer/allocator_interface.h, which not every compiler brings. */
 int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void *,
@@ -88,8 +87,7 @@ counting_begin(void)
 
 #else
 
-/* --- In the place of the C library's, which are behind them ------------------------
- */
+/* --- In the place of the C library's, which are behind them ------------------- */
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
@@ -155,8 +153,7 @@ free(void *memory)
 
 #endif
 
-/* --- Counting ----------------------------------------------------------------------
- */
+/* --- Counting ----------------------------------------------------------------- */
 
 void
 allocations_start(void)

@@ -60,8 +60,7 @@ fails(const void *caller)
 	return refused;
 }
 
-/* --- In the place of the C library's, or of the sanitizer's, which are behind them ---
- */
+/* --- In the place of the C library's, or of the sanitizer's, which are behind them  */
 
 #ifdef BY_ADDRESS_SANITIZER
 #define BEHIND(name) __interceptor_##name
@@ -183,8 +182,7 @@ strndup(const char *text, size_t length)
 
 #endif
 
-/* --- Asking -------------------------------------------------------------------------
- */
+/* --- Asking ------------------------------------------------------------------- */
 
 bool
 allocator_works(void)

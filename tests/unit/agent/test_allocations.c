@@ -65,8 +65,7 @@ struct work {
 	pthread_barrier_t begin, end;
 };
 
-/* --- One call ----------------------------------------------------------------------
- */
+/* --- One call ----------------------------------------------------------------- */
 
 static void
 check(struct work *work, bool good)
@@ -153,8 +152,7 @@ slots_await(struct work *work)
 	pthread_mutex_unlock(&work->lock);
 }
 
-/* --- Ways to make many -------------------------------------------------------------
- */
+/* --- Ways to make many -------------------------------------------------------- */
 
 static void
 call_one_by_one(struct work *work, unsigned n_calls)
@@ -330,8 +328,7 @@ answer_deferred(struct work *work, unsigned n_calls)
 	}
 }
 
-/* --- Helpers -----------------------------------------------------------------------
- */
+/* --- Helpers ------------------------------------------------------------------ */
 
 static void *
 helper_main(void *arg)
@@ -383,8 +380,7 @@ run(struct work *work, work_fn *make, unsigned n_calls)
 		pthread_barrier_wait(&work->end);
 }
 
-/* --- Counting ----------------------------------------------------------------------
- */
+/* --- Counting ----------------------------------------------------------------- */
 
 /*
  * All of a window queued at once: they are read in order, so when the call after them
@@ -440,8 +436,7 @@ expect_none(struct work *work, unsigned long n)
 	assert_int_equal(n, 0);
 }
 
-/* --- A client and a server ---------------------------------------------------------
- */
+/* --- A client and a server ---------------------------------------------------- */
 
 struct system {
 	struct dist_server *server;
@@ -595,8 +590,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* --- What is expected --------------------------------------------------------------
- */
+/* --- What is expected --------------------------------------------------------- */
 
 static void *volatile kept[4];
 

@@ -20,8 +20,7 @@
 /* Longer than anything here takes. */
 #define PATIENCE_MS 20000
 
-/* --- The master ----------------------------------------------------------------------
- */
+/* --- The master --------------------------------------------------------------- */
 
 /* What it answers every WATCH with, at once; one may still be answered when its cluster is
  * closed, so what it refers to stays. */
@@ -128,8 +127,7 @@ await(atomic_uint *count, unsigned n)
 		sched_yield();
 }
 
-/* --- Clusters ------------------------------------------------------------------------
- */
+/* --- Clusters ----------------------------------------------------------------- */
 
 /* It need not be held: the next one may come at once. But not ten thousand a second. */
 static void
@@ -200,8 +198,7 @@ test_a_node_without_an_address_is_left_out_and_the_others_are_there(void **state
 	dist_cluster_close(cluster);
 }
 
-/* --- Nodes ---------------------------------------------------------------------------
- */
+/* --- Nodes -------------------------------------------------------------------- */
 
 /* A term of nothing is beaten for as often as that is worth it. */
 static void

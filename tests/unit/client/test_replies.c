@@ -39,8 +39,7 @@ static int listener;
 static struct dist_sockaddr address;
 static struct side good, bad;
 
-/* --- The peers -----------------------------------------------------------------------
- */
+/* --- The peers ---------------------------------------------------------------- */
 
 static void
 side_open(struct side *side)
@@ -96,8 +95,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* --- Calls and replies ---------------------------------------------------------------
- */
+/* --- Calls and replies -------------------------------------------------------- */
 
 struct pending {
 	struct dist_waiter *waiter;
@@ -212,8 +210,7 @@ assert_others_go_on(void)
 	expect_number(&pending, 4711);
 }
 
-/* --- xids ----------------------------------------------------------------------------
- */
+/* --- xids --------------------------------------------------------------------- */
 
 static void
 test_a_reply_with_an_unknown_xid_is_nobodys(void **state)
@@ -319,8 +316,7 @@ test_a_stale_reply_is_given_to_no_other_call(void **state)
 	assert_others_go_on();
 }
 
-/* --- Shapes --------------------------------------------------------------------------
- */
+/* --- Shapes ------------------------------------------------------------------- */
 
 static atomic_uint n_lost_lines;
 
@@ -414,8 +410,7 @@ test_what_is_no_record_ends_its_connection_alone(void **state)
 	expect_broken("empty fragments", empty_fragments, sizeof(empty_fragments), 0);
 }
 
-/* --- Results -------------------------------------------------------------------------
- */
+/* --- Results ------------------------------------------------------------------ */
 
 /* Only this call fails: where its record ends is known, so the connection goes on. */
 static void
@@ -554,8 +549,7 @@ test_a_list_of_100000_nodes_does_not_decode_and_no_crash(void **state)
 	assert_others_go_on();
 }
 
-/* --- Going away ----------------------------------------------------------------------
- */
+/* --- Going away --------------------------------------------------------------- */
 
 /* With a FIN, and with a reset. All but the last byte is no reply. */
 static void

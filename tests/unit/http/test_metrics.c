@@ -88,8 +88,7 @@ assert_has(const char *all, const char *line)
 		fail_msg("there is no line \"%s\" in\n%s", line, all);
 }
 
-/* --- Metrics -----------------------------------------------------------------------
- */
+/* --- Metrics ------------------------------------------------------------------ */
 
 static void
 test_counters_go_by_names_and_outcomes(void **state)
@@ -191,8 +190,7 @@ test_the_process_tells_of_itself(void **state)
 	                   NULL) >= 3);
 }
 
-/* --- JSON --------------------------------------------------------------------------
- */
+/* --- JSON --------------------------------------------------------------------- */
 
 static void
 test_strings_of_json_are_json_whatever_they_are(void **state)
@@ -222,8 +220,7 @@ test_long_texts_come_out_whole(void **state)
 	assert_memory_equal(text.data + 99099, word, 1000);
 }
 
-/* --- Hosts -------------------------------------------------------------------------
- */
+/* --- Hosts -------------------------------------------------------------------- */
 
 static void
 test_only_names_of_this_host_are_answered(void **state)

@@ -86,8 +86,7 @@ lying_prog_1_freeresult(SVCXPRT *xprt, xdrproc_t xdr_result, caddr_t result)
 	return dist_freeresult(xprt, xdr_result, result);
 }
 
-/* --- A server, a peer that behaves, and one that does not ---------------------------
- */
+/* --- A server, a peer that behaves, and one that does not --------------------- */
 
 struct scene {
 	struct dist_server *server;
@@ -137,8 +136,7 @@ scene_close(struct scene *scene)
 
 #define count_of(scene, counter) atomic_load(&(scene)->server->counters.counter)
 
-/* --- Lying counts -------------------------------------------------------------------
- */
+/* --- Lying counts ------------------------------------------------------------- */
 
 struct lie {
 	const char *what;
@@ -260,8 +258,7 @@ test_decoding_stays_within_the_budget_of_the_options(void **state)
 	scene_close(&scene);
 }
 
-/* --- Nesting ------------------------------------------------------------------------
- */
+/* --- Nesting ------------------------------------------------------------------ */
 
 static uint8_t *
 make_list(uint32_t n, size_t *ret_size)
@@ -307,8 +304,7 @@ test_a_list_of_100000_nodes_is_garbage_and_no_crash(void **state)
 	scene_close(&scene);
 }
 
-/* --- Fragments ----------------------------------------------------------------------
- */
+/* --- Fragments ---------------------------------------------------------------- */
 
 /* Each is one byte, and none the last: they end with the limit on a record. */
 static void
@@ -363,8 +359,7 @@ test_empty_fragments_make_no_progress_for_ever(void **state)
 	scene_close(&scene);
 }
 
-/* --- Versions and credentials
- * --------------------------------------------------------- */
+/* --- Versions and credentials ------------------------------------------------- */
 
 static void
 test_other_rpc_versions_are_answered_rpc_mismatch(void **state)
@@ -447,8 +442,7 @@ test_a_credential_over_400_bytes_ends_its_connection(void **state)
 	scene_close(&scene);
 }
 
-/* --- Going away
- * ----------------------------------------------------------------------- */
+/* --- Going away --------------------------------------------------------------- */
 
 static bool
 only_the_good_one_is_there(void *arg)
@@ -492,8 +486,7 @@ test_a_peer_may_go_away_at_every_byte_of_a_call(void **state)
 	scene_close(&scene);
 }
 
-/* --- What tells of it
- * ----------------------------------------------------------------- */
+/* --- What tells of it --------------------------------------------------------- */
 
 static pthread_mutex_t lines_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned n_lines, n_not_shown;
