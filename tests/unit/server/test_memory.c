@@ -77,6 +77,29 @@ call_by_the_pool(int fd)
 	fixture_expect_success(fd, 7, 7);
 }
 
+/* One has the loop, one is the watchdog. */
+static bool
+all_threads_wait(void *arg)
+{
+	struct dist_workers *workers = &((struct dist_server *)arg)->workers;
+	bool wait;
+
+	dist_lock(&workers->lock);
+	wait = workers->watched && workers->n_idle + 2 == workers->n_threads;
+	dist_unlock(&workers->lock);
+	return wait;
+}
+
+/* Under a sanitizer a thread takes memory when it begins, so all of them have. */
+static struct dist_server *
+start_server(const struct dist_server_options *options)
+{
+	struct dist_server *server = fixture_server(options);
+
+	fixture_until(all_threads_wait, server);
+	return server;
+}
+
 static void
 expect_none(unsigned long n)
 {
@@ -106,7 +129,7 @@ send_cut(int fd, int other, const uint8_t *record, size_t length)
 static void
 test_a_record_that_is_cut_takes_none(void **state)
 {
-	struct dist_server *server = fixture_server(NULL);
+	struct dist_server *server = start_server(NULL);
 	int fd = fixture_connect(server), other = fixture_connect(server);
 	uint8_t record[FIXTURE_CALL_MAX];
 	size_t length = write_call(7, PROBE_ADD, record);
@@ -127,7 +150,7 @@ static void
 test_more_than_a_turn_takes_none(void **state)
 {
 	enum { N = 700 };
-	struct dist_server *server = fixture_server(NULL);
+	struct dist_server *server = start_server(NULL);
 	int fd = fixture_connect(server);
 	uint8_t *records = malloc((size_t)N * FIXTURE_CALL_MAX);
 	size_t length = write_nulls(N, records);
@@ -151,7 +174,7 @@ static void
 test_a_loop_that_changes_hands_takes_none(void **state)
 {
 	enum { N = 200 };
-	struct dist_server *server = fixture_server(NULL);
+	struct dist_server *server = start_server(NULL);
 	struct dist_served *served =
 		dist_served_table_find(&server->services, PROBE_PROG, 1);
 	int fd = fixture_connect(server);
