@@ -146,8 +146,11 @@ take_call(int fd)
 {
 	uint8_t bytes[1024];
 	uint32_t length;
+	ssize_t n = recv(fd, bytes, 4, MSG_WAITALL);
 
-	FUZZ_CHECK(recv(fd, bytes, 4, MSG_WAITALL) == 4);
+	if (n != 4)
+		fprintf(stderr, "no call came: %s\n", n < 0 ? strerror(errno) : "the end");
+	FUZZ_CHECK(n == 4);
 	length = dist_load_be32(bytes) & ~DIST_RECORD_LAST;
 	FUZZ_CHECK(length >= 40 && length <= sizeof(bytes));
 	FUZZ_CHECK(recv(fd, bytes, length, MSG_WAITALL) == (ssize_t)length);
