@@ -165,3 +165,15 @@ there_and_back(const char *definitions, const char *json)
 	dist_spec_fini(&spec);
 	return text;
 }
+
+void
+check_rows(char *(*function)(const char *, const char *), const struct row *rows,
+           size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		char *to = function(rows[i].definitions, rows[i].from);
+
+		assert_string_equal(to, rows[i].to);
+		free(to);
+	}
+}

@@ -1,6 +1,6 @@
 /* Values there and back, in one line that a table can hold. */
-#ifndef UNIT_JSON_CONVERT_H
-#define UNIT_JSON_CONVERT_H
+#ifndef UNIT_JSON_ROWS_H
+#define UNIT_JSON_ROWS_H
 
 #include "support/check.h"
 
@@ -26,5 +26,16 @@ char *decoded(const char *definitions, const char *hex);
 
 /* JSON through bytes to JSON; what is wrong with the first step. */
 char *there_and_back(const char *definitions, const char *json);
+
+/* What one of these makes of @from. */
+struct row {
+	const char *definitions, *from, *to;
+};
+
+void check_rows(char *(*function)(const char *, const char *), const struct row *rows,
+                size_t n_rows);
+
+#define CHECK_ROWS(function, rows) \
+	check_rows((function), (rows), sizeof(rows) / sizeof((rows)[0]))
 
 #endif

@@ -4,25 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct row {
-	const char *definitions, *from, *to;
-};
-
-#define CHECK_ROWS(function, rows) \
-	check_rows((function), (rows), sizeof(rows) / sizeof((rows)[0]))
-
-static void
-check_rows(char *(*function)(const char *, const char *), const struct row *rows,
-           size_t n_rows)
-{
-	for (size_t i = 0; i < n_rows; i++) {
-		char *to = function(rows[i].definitions, rows[i].from);
-
-		assert_string_equal(to, rows[i].to);
-		free(to);
-	}
-}
-
 #define COLOR  "enum color {\nRED = 1,\nGREEN };\n"
 #define PEOPLE "struct p {\nstring name<4>;\nint *age;\n};\ntypedef p t<2>;"
 #define CHOICE "union t switch (color c) {\ncase RED:\nint n;\n};"

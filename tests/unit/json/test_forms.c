@@ -1,28 +1,8 @@
-/* What each type of a .x file looks like in JSON and on the wire (RFC 4506 section 4).
- */
+/* What each type of a .x file is in JSON and on the wire (RFC 4506 section 4). */
 #include "json/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct row {
-	const char *definitions, *from, *to;
-};
-
-#define CHECK_ROWS(function, rows) \
-	check_rows((function), (rows), sizeof(rows) / sizeof((rows)[0]))
-
-static void
-check_rows(char *(*function)(const char *, const char *), const struct row *rows,
-           size_t n_rows)
-{
-	for (size_t i = 0; i < n_rows; i++) {
-		char *to = function(rows[i].definitions, rows[i].from);
-
-		assert_string_equal(to, rows[i].to);
-		free(to);
-	}
-}
 
 #define COLOR "enum color { RED = 1, GREEN, BLUE = -5 };"
 #define LIST  "struct node { int value; node *next; }; typedef node *t;"
