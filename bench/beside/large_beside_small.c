@@ -7,17 +7,14 @@
  */
 #include <dist/dist.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "blob.h"
+#include "child/node.h"
+#include "measure/clock.h"
 #include "measure/latency.h"
 
 #define MIB     ((size_t)1024 * 1024)
@@ -38,15 +35,6 @@ must(bool fine, const char *what)
 	exit(1);
 }
 
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 bool_t
 blob_echo_1_svc(blob bytes, blob *result, struct svc_req *rqstp)
 {
@@ -57,42 +45,6 @@ blob_echo_1_svc(blob bytes, blob *result, struct svc_req *rqstp)
 		return FALSE;
 	memcpy(result->blob_val, bytes.blob_val, bytes.blob_len);
 	return TRUE;
-}
-
-/* The node, which tells its port and stays until its parent ends. */
-static void
-node_main(int port_fd)
-{
-	const struct dist_service *services[] = { &blob_prog_1_service, NULL };
-	struct dist_node_options options = { .listen = "127.0.0.1:0",
-		                             .no_rpcbind = true };
-	struct dist_node *node;
-	unsigned port;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	must(dist_node_start(&node, services, &options) == DIST_OK, "the node");
-	port = dist_node_port(node);
-	if (write(port_fd, &port, sizeof(port)) == sizeof(port))
-		pause();
-	_exit(1);
-}
-
-static pid_t
-node_start(unsigned *ret_port)
-{
-	int fds[2];
-	pid_t pid;
-
-	must(pipe(fds) == 0, "a pipe");
-	pid = fork();
-	must(pid >= 0, "a process");
-	if (pid == 0)
-		node_main(fds[1]);
-	close(fds[1]);
-	must(read(fds[0], ret_port, sizeof(*ret_port)) == sizeof(*ret_port),
-	     "the node");
-	close(fds[0]);
-	return pid;
 }
 
 static void
@@ -127,14 +79,14 @@ static void
 small_calls(struct latency *latency)
 {
 	CLIENT *clnt = dist_client_create(cluster, BLOB_PROG, BLOB_V1);
-	int64_t until = now_ns() + TURN_NS, began, ended;
+	int64_t until = clock_now_ns() + TURN_NS, began, ended;
 	char bytes[16] = "a small call";
 
 	must(clnt, "memory");
 	do {
-		began = now_ns();
+		began = clock_now_ns();
 		echo(clnt, bytes, sizeof(bytes));
-		ended = now_ns();
+		ended = clock_now_ns();
 		latency_add(latency, ended - began);
 	} while (ended < until);
 	clnt_destroy(clnt);
@@ -159,10 +111,9 @@ main(int argc, char **argv)
 	size_t length = (argc > 2 ? (size_t)atoi(argv[2]) : 64) * MIB;
 	struct dist_cluster_options options = { 0 };
 	char address[64];
-	unsigned port;
-	pid_t node = node_start(&port);
+	struct node node = node_start(&blob_prog_1_service, 0);
 
-	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", node.port);
 	options.servers = address;
 	must(dist_cluster_open(&cluster, NULL, &options) == DIST_OK, "the cluster");
 	for (int i = 0; i < rounds; i++) {
@@ -187,7 +138,6 @@ main(int argc, char **argv)
 	       latency_percentile_us(&beside, 0.99) -
 	               latency_percentile_us(&alone, 0.99));
 	dist_cluster_close(cluster);
-	kill(node, SIGKILL);
-	waitpid(node, NULL, 0);
+	node_stop(node);
 	return 0;
 }

@@ -11,15 +11,12 @@
  */
 #include <dist/dist.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "arith.h"
+#include "child/node.h"
 #include "measure/clock.h"
 
 #define WINDOW     256
@@ -52,42 +49,6 @@ arith_sum_1_svc(int_array to_add, quad_t *result, struct svc_req *rqstp)
 	for (u_int i = 0; i < to_add.int_array_len; i++)
 		*result += to_add.int_array_val[i];
 	return TRUE;
-}
-
-/* It tells its port, and stays until its parent ends. */
-static void
-node_main(int port_fd)
-{
-	const struct dist_service *services[] = { &arith_prog_1_service, NULL };
-	struct dist_node_options options = { .listen = "127.0.0.1:0",
-		                             .no_rpcbind = true };
-	struct dist_node *node;
-	unsigned port;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	must(dist_node_start(&node, services, &options) == DIST_OK, "the node");
-	port = dist_node_port(node);
-	if (write(port_fd, &port, sizeof(port)) == sizeof(port))
-		pause();
-	_exit(1);
-}
-
-static pid_t
-node_start(unsigned *ret_port)
-{
-	int fds[2];
-	pid_t pid;
-
-	must(pipe(fds) == 0, "a pipe");
-	pid = fork();
-	must(pid >= 0, "a process");
-	if (pid == 0)
-		node_main(fds[1]);
-	close(fds[1]);
-	must(read(fds[0], ret_port, sizeof(*ret_port)) == sizeof(*ret_port),
-	     "the node");
-	close(fds[0]);
-	return pid;
 }
 
 /* --- Bare waiters ----------------------------------------------------------------- */
@@ -258,8 +219,7 @@ main(int argc, char **argv)
 	struct dist_cluster_options options = { 0 };
 	struct dist_cluster *cluster;
 	char servers[32];
-	unsigned port;
-	pid_t node;
+	struct node node;
 
 	if (argc > 2)
 		n_items = (uint64_t)atoll(argv[2]);
@@ -267,8 +227,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "Usage: bulk [ROUNDS [ITEMS]]\n");
 		return 2;
 	}
-	node = node_start(&port);
-	snprintf(servers, sizeof(servers), "127.0.0.1:%u", port);
+	node = node_start(&arith_prog_1_service, 0);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u", node.port);
 	options.servers = servers;
 	must(dist_cluster_open(&cluster, NULL, &options) == DIST_OK, "the cluster");
 	arith = dist_client_create(cluster, ARITH_PROG, ARITH_V1);
@@ -279,7 +239,6 @@ main(int argc, char **argv)
 	clnt_destroy(arith);
 	clnt_destroy(arith_idempotent);
 	dist_cluster_close(cluster);
-	kill(node, SIGKILL);
-	waitpid(node, NULL, 0);
+	node_stop(node);
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include "measure/clock.h"
 #include "measure/latency.h"
 #include "mixed.h"
-#include "node.h"
+#include "child/node.h"
 
 #include <dist/dist.h>
 #include <pthread.h>
@@ -203,7 +203,7 @@ main(int argc, char **argv)
 	struct node nodes[2];
 
 	for (int i = 0; i < 2; i++)
-		nodes[i] = node_start(bench.n_workers);
+		nodes[i] = node_start(NULL, bench.n_workers);
 	bench.clnt = client_of(&clusters[0], nodes[0]);
 	bench.elsewhere = client_of(&clusters[1], nodes[1]);
 	run(&bench);
