@@ -20,6 +20,8 @@
 #define HELD_MAX 128
 #define INPUT_MAX (256 * 1024)
 #define REPLY_MAX (256 * 1024)
+/* As far from a call's xid as can be: one that no call of the connection has or had. */
+#define STRANGE_XID(xid) ((xid) ^ 0x80000000u)
 
 struct held {
 	uint32_t xid, proc, first, second;
@@ -208,7 +210,7 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 			return true; /* the others later */
 		visitor->held[i] = visitor->held[--visitor->n_held];
 		if ((twice || one_in(hostile, 20)) &&
-		    !answer_success(hostile, visitor, &held, held.xid + 77))
+		    !answer_success(hostile, visitor, &held, STRANGE_XID(held.xid)))
 			return false;
 		if (!answer_success(hostile, visitor, &held, held.xid))
 			return false;
