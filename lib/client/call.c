@@ -93,7 +93,8 @@ dist_call_free(struct dist_call *call)
 		dist_peer_unref(call->peer);
 	if (call->conn)
 		dist_conn_unref(call->conn);
-	if (call->record != call->inline_record)
+	/* A second's is its first's. */
+	if (call->record != call->inline_record && !call->first)
 		dist_large_free(call->record);
 	if (atomic_load_explicit(&call->touched, memory_order_relaxed))
 		call_clean_up(call);

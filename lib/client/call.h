@@ -30,6 +30,7 @@
 
 struct dist_conn;
 struct dist_hedge;
+struct dist_outbuf;
 struct dist_peer;
 struct dist_reply_header;
 struct dist_route;
@@ -55,7 +56,7 @@ enum dist_hedging {
 #define DIST_CALL_QUEUED 16u   /* it is to be pushed to its queue */
 #define DIST_CALL_NUDGE 32u    /* counts up to wake sleepers */
 
-/* Bytes of a record, header included, that need no memory of their own. */
+/* Bytes of credential and arguments that need no memory of their own. */
 #define DIST_CALL_INLINE 448
 
 /* Tried peers, beside the current one, that need no memory of their own. */
@@ -82,10 +83,9 @@ struct dist_call {
 	int64_t wait_nodes_until_ns;
 	xdrproc_t xdr_result;
 	void *result;
-	uint8_t *record;   /* room for mark and header, then the arguments */
+	uint8_t *record;   /* the credential's body, padded, then the arguments */
 	size_t args_start; /* where they start in @record */
 	size_t args_length;
-	size_t cred_start; /* where in @record the credential's body is now */
 
 	atomic_uint refs;
 	atomic_uint word; /* enum dist_call_state and the bits above */
@@ -156,7 +156,7 @@ struct dist_call {
 
 	/* Of hedging. */
 	struct dist_hedge *hedge; /* of a first */
-	struct dist_call *first;  /* of a second; holds a reference */
+	struct dist_call *first;  /* of a second, whose record it has; holds a reference */
 
 	char *text; /* of @err; NULL: the general one */
 
@@ -284,12 +284,12 @@ enum dist_err dist_call_encode(struct dist_call *call, const struct opaque_auth 
                                size_t max_record) DIST_MUST_CHECK;
 
 /*
- * call_record.c: write mark and header for one sending, before the arguments.
+ * call_record.c, under the lock of @out: its record, which goes out as @xid.
  * @with_meta  the peer understands DIST_META.
- * Returns where the record starts; its length, mark included, in *ret_length.
+ * DIST_ENOMEM: nothing was appended.
  */
-const uint8_t *dist_call_header(struct dist_call *call, uint32_t xid, bool with_meta,
-                                size_t *ret_length);
+enum dist_err dist_call_append(struct dist_call *call, struct dist_outbuf *out,
+                               uint32_t xid, bool with_meta) DIST_MUST_CHECK;
 
 static inline enum dist_call_state
 dist_call_state(const struct dist_call *call)

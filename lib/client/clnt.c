@@ -115,11 +115,12 @@ clnt_make_call(struct dist_clnt *self, rpcproc_t proc, xdrproc_t xdr_args, void 
 	                     self->route->max_record_bytes) ||
 	    (self->options.hedge_after_ms &&
 	     dist_hedge_prepare(call, self->options.hedge_after_ms)) ||
-	    (self->may_be_hedged && !call->hedging && dist_hedge_allow(call)) ||
 	    (self->route->bound.max && dist_bound_enter(call))) {
 		dist_call_unref(call);
 		return NULL;
 	}
+	if (self->may_be_hedged)
+		call->hedging = DIST_HEDGE_FIRST;
 	return call;
 }
 

@@ -304,31 +304,6 @@ conn_on_connect_timeout(struct dist_timer *timer)
 
 /* --- Calls --------------------------------------------------------------------------- */
 
-static void
-call_release_record(void *arg)
-{
-	dist_call_unref(arg);
-}
-
-static enum dist_err
-conn_queue_record_locked(struct dist_conn *conn, struct dist_call *call, uint32_t xid)
-	DIST_REQUIRES(&conn->lock)
-{
-	size_t length;
-	const uint8_t *record = dist_call_header(call, xid, conn->peer->with_meta, &length);
-	enum dist_err err;
-
-	call->sent_bytes = (uint32_t)length;
-	dist_stats_sent(call, conn->calls.n_pending, &conn->draws);
-	if (length <= DIST_OUTBUF_COPY_MAX)
-		return dist_outbuf_append(&conn->out, record, length);
-	err = dist_outbuf_refer(&conn->out, record, length, call_release_record,
-	                        dist_call_ref(call));
-	if (err)
-		dist_call_unref(call);
-	return err;
-}
-
 static enum dist_err
 conn_check_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
 {
@@ -354,10 +329,13 @@ conn_enter_locked(struct dist_conn *conn, struct dist_call *call, uint32_t *ret_
 		err = dist_calltab_add(&conn->calls, call, ret_xid);
 	if (err)
 		return err;
-	err = conn_queue_record_locked(conn, call, *ret_xid);
-	if (err)
+	err = dist_call_append(call, &conn->out, *ret_xid, conn->peer->with_meta);
+	if (err) {
 		dist_calltab_undo(&conn->calls, *ret_xid);
-	return err;
+		return err;
+	}
+	dist_stats_sent(call, conn->calls.n_pending, &conn->draws);
+	return DIST_OK;
 }
 
 /*

@@ -1,11 +1,9 @@
 #include "client/hedge.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/large.h"
 #include "base/log.h"
 #include "client/conn.h"
 #include "client/dispatch.h"
@@ -13,8 +11,6 @@
 #include "client/runtime_internal.h"
 #include "client/stats.h"
 #include "client/wait.h"
-#include "wire/callmsg.h"
-#include "wire/record.h"
 
 struct dist_hedge {
 	/* Set before the call is started, then read-only. */
@@ -31,8 +27,6 @@ struct dist_hedge {
 	bool over;  /* the first has its outcome */
 
 	struct dist_peer *winner; /* holds a reference; by whoever claimed the first */
-
-	uint8_t cred[]; /* read-only */
 };
 
 static void hedge_on_due(struct dist_timer *timer);
@@ -40,26 +34,15 @@ static void hedge_on_due(struct dist_timer *timer);
 enum dist_err
 dist_hedge_prepare(struct dist_call *call, int64_t after_ms)
 {
-	struct dist_hedge *hedge = calloc(1, sizeof(*hedge) + call->cred_length);
+	struct dist_hedge *hedge = calloc(1, sizeof(*hedge));
 
 	if (!hedge)
 		return dist_error_set_plain(DIST_ENOMEM);
 	hedge->first = call;
 	hedge->after_ns = DIST_MIN(after_ms, INT32_MAX) * DIST_NS_PER_MS;
-	/* Where it stands in the record is written anew with each sending. */
-	memcpy(hedge->cred, call->record + call->cred_start, call->cred_length);
 	dist_timer_init(&hedge->timer, hedge_on_due);
 	dist_call_touch(call);
 	call->hedge = hedge;
-	call->hedging = DIST_HEDGE_FIRST;
-	return DIST_OK;
-}
-
-enum dist_err
-dist_hedge_allow(struct dist_call *call)
-{
-	if (call->cred_length)
-		return dist_hedge_prepare(call, 0);
 	call->hedging = DIST_HEDGE_FIRST;
 	return DIST_OK;
 }
@@ -104,31 +87,6 @@ dist_hedge_arm(struct dist_call *call)
 		hedge_set_timer(call->hedge);
 }
 
-/* The arguments stay as they are; what stands before them is the sending's own. */
-static bool
-second_copy_record(struct dist_call *second, const struct dist_hedge *hedge)
-{
-	const struct dist_call *first = hedge->first;
-	size_t size = first->args_start + first->args_length;
-
-	if (size > sizeof(second->inline_record)) {
-		second->record = dist_large_alloc(size);
-		if (!second->record) {
-			second->record = second->inline_record;
-			return false;
-		}
-	}
-	memcpy(second->record + first->args_start, first->record + first->args_start,
-	       first->args_length);
-	second->args_start = first->args_start;
-	second->args_length = first->args_length;
-	second->cred_flavor = first->cred_flavor;
-	second->cred_length = first->cred_length;
-	second->cred_start = DIST_RECORD_MARK_SIZE + DIST_CALL_WORDS_SIZE + 8;
-	memcpy(second->record + second->cred_start, hedge->cred, first->cred_length);
-	return true;
-}
-
 /* It is not to go where the first is. NULL: no memory. */
 static struct dist_call *
 second_new(struct dist_hedge *hedge, struct dist_peer *where)
@@ -148,9 +106,13 @@ second_new(struct dist_hedge *hedge, struct dist_peer *where)
 	second->max_tries = 1;
 	second->affinity = first->affinity;
 	second->deadline_ns = first->deadline_ns;
+	second->record = first->record;
+	second->args_start = first->args_start;
+	second->args_length = first->args_length;
+	second->cred_flavor = first->cred_flavor;
+	second->cred_length = first->cred_length;
 	second->n_sent = 1; /* the first's: this is one more for the same call */
-	if (!second_copy_record(second, hedge) ||
-	    dist_call_go_to(second, dist_peer_ref(where)) != DIST_OK) {
+	if (dist_call_go_to(second, dist_peer_ref(where)) != DIST_OK) {
 		dist_call_unref(second);
 		return NULL;
 	}

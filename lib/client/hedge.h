@@ -36,12 +36,6 @@
  */
 enum dist_err dist_hedge_prepare(struct dist_call *call, int64_t after_ms) DIST_MUST_CHECK;
 
-/*
- * The same, but when dist_hedge_now() says so. That costs next to nothing until then,
- * unless the call has a credential, of which a copy is kept. DIST_ENOMEM.
- */
-enum dist_err dist_hedge_allow(struct dist_call *call) DIST_MUST_CHECK;
-
 /* After it was placed, by the thread that did: from now on time counts. */
 void dist_hedge_arm(struct dist_call *call);
 

@@ -206,40 +206,81 @@ outbuf_add_block(struct dist_outbuf *out, size_t length)
 	return block;
 }
 
-enum dist_err
-dist_outbuf_append(struct dist_outbuf *out, const void *data, size_t length)
+uint8_t *
+dist_outbuf_room(struct dist_outbuf *out, size_t length)
 {
 	struct dist_outpiece *block = outbuf_last_block(out);
+	uint8_t *room;
 
-	if (length == 0)
-		return DIST_OK;
 	if (!block || block->capacity - block->length < length)
 		block = outbuf_add_block(out, length);
 	if (!block)
-		return dist_error_set_plain(DIST_ENOMEM);
-
-	dist_copy(block->block + block->length, data, length);
+		return NULL;
+	room = block->block + block->length;
 	block->length += length;
 	out->waiting_bytes += length;
 	out->appended += length;
+	return room;
+}
+
+enum dist_err
+dist_outbuf_append(struct dist_outbuf *out, const void *data, size_t length)
+{
+	uint8_t *room;
+
+	if (length == 0)
+		return DIST_OK;
+	room = dist_outbuf_room(out, length);
+	if (!room)
+		return dist_error_set_plain(DIST_ENOMEM);
+	dist_copy(room, data, length);
 	return DIST_OK;
+}
+
+static void
+outbuf_add_piece(struct dist_outbuf *out, struct dist_outpiece *piece)
+{
+	dist_list_append(&out->waiting, &piece->link);
+	out->waiting_bytes += piece->length;
+	out->appended += piece->length;
+}
+
+static struct dist_outpiece *
+piece_refer(const void *data, size_t length, dist_outbuf_release_fn *release, void *arg)
+{
+	struct dist_outpiece *piece = malloc(sizeof(*piece));
+
+	if (piece)
+		*piece = (struct dist_outpiece){
+			.data = data, .length = length, .release = release, .arg = arg
+		};
+	return piece;
 }
 
 enum dist_err
 dist_outbuf_refer(struct dist_outbuf *out, const void *data, size_t length,
                   dist_outbuf_release_fn *release, void *arg)
 {
-	struct dist_outpiece *piece = malloc(sizeof(*piece));
+	struct dist_outpiece *piece = piece_refer(data, length, release, arg);
 
 	if (!piece)
 		return dist_error_set_plain(DIST_ENOMEM);
-	*piece = (struct dist_outpiece){
-		.data = data, .length = length, .release = release, .arg = arg
-	};
-	dist_list_append(&out->waiting, &piece->link);
-	out->waiting_bytes += length;
-	out->appended += length;
+	outbuf_add_piece(out, piece);
 	return DIST_OK;
+}
+
+uint8_t *
+dist_outbuf_room_and_refer(struct dist_outbuf *out, size_t head, const void *data,
+                           size_t length, dist_outbuf_release_fn *release, void *arg)
+{
+	struct dist_outpiece *piece = piece_refer(data, length, release, arg);
+	uint8_t *room = piece ? dist_outbuf_room(out, head) : NULL;
+
+	if (room)
+		outbuf_add_piece(out, piece);
+	else
+		free(piece);
+	return room;
 }
 
 /* --- Sending -------------------------------------------------------------------- */

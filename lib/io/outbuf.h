@@ -51,11 +51,23 @@ enum dist_err dist_outbuf_append(struct dist_outbuf *out, const void *data, size
 	DIST_MUST_CHECK;
 
 /*
+ * Under the lock. Append @length bytes, at least one, which the caller writes before it
+ * gives the lock back. NULL: no memory, nothing was appended.
+ */
+uint8_t *dist_outbuf_room(struct dist_outbuf *out, size_t length) DIST_MUST_CHECK;
+
+/*
  * Under the lock. Refer to @length bytes that stay where they are until @release(@arg).
  * DIST_ENOMEM: nothing was appended and @release is not called.
  */
 enum dist_err dist_outbuf_refer(struct dist_outbuf *out, const void *data, size_t length,
                                 dist_outbuf_release_fn *release, void *arg)
+	DIST_MUST_CHECK;
+
+/* Under the lock. Both at once: room for @head bytes, and behind it what is referred to. */
+uint8_t *dist_outbuf_room_and_refer(struct dist_outbuf *out, size_t head,
+                                    const void *data, size_t length,
+                                    dist_outbuf_release_fn *release, void *arg)
 	DIST_MUST_CHECK;
 
 /* Under the lock: give back memory that is kept for much of what is appended next. */

@@ -130,6 +130,9 @@ answer_success(struct hostile *hostile, struct visitor *visitor, const struct he
 		at = put(at, size);
 		memset(at, 7, size);
 		at += size;
+	} else if (held->proc == PROBE_SUM) {
+		at = put(at, 0);
+		at = put(at, held->first); /* as if each were a one */
 	} else {
 		at = put(at, held->first + held->second);
 	}

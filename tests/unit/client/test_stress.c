@@ -31,6 +31,7 @@
 #define STUCK_NS (20000 * DIST_NS_PER_MS)
 #define POISON 0x5ca1ab1e
 #define LARGE 100000 /* bytes: the waiting thread decodes what is larger than 64 KiB */
+#define N_ONES (LARGE / 4) /* are sent from where they were encoded, not copied */
 
 enum flavor {
 	PLAIN,
@@ -38,6 +39,12 @@ enum flavor {
 	IDEMPOTENT,
 	HEDGED,     /* after one millisecond */
 	N_FLAVORS,
+};
+
+enum kind {
+	SMALL,
+	LARGE_RESULT,
+	LARGE_ARGUMENT,
 };
 
 struct stage {
@@ -55,9 +62,10 @@ struct stage {
 /* One call. */
 struct job {
 	enum flavor flavor;
-	bool large;
+	enum kind kind;
 	uint32_t id, size;
 	int sum;
+	quad_t count;
 	probe_bytes bytes;
 	struct dist_waiter *waiter;
 	atomic_uint n_callbacks;
@@ -75,6 +83,9 @@ struct caller {
 	enum dist_err shared_err;
 };
 
+/* A large argument is some of these, whose sum is their number. */
+static int ones[N_ONES];
+
 #define CHECK(condition, ...) \
 	do { \
 		if (!(condition)) { \
@@ -90,13 +101,20 @@ struct caller {
 static void
 job_init(struct caller *caller, struct job *job)
 {
-	*job = (struct job){ .sum = POISON };
+	*job = (struct job){ .sum = POISON, .count = POISON };
 	job->flavor = hostile_random(&caller->seed, N_FLAVORS);
-	job->large = hostile_random(&caller->seed, 12) == 0;
+	if (hostile_random(&caller->seed, 8) == 0)
+		job->kind = 1 + hostile_random(&caller->seed, 2);
 	job->size = LARGE + 4 * hostile_random(&caller->seed, 1000);
 	job->id = atomic_fetch_add(&caller->stage->next_id, 1) % HOSTILE_IDS;
 	if (job->flavor == IDEMPOTENT || job->flavor == HEDGED)
 		atomic_store(&caller->stage->idempotent[job->id], 1);
+}
+
+static probe_ints
+ones_of(const struct job *job)
+{
+	return (probe_ints){ job->size / 8, ones };
 }
 
 static void
@@ -104,22 +122,43 @@ job_start(struct caller *caller, struct job *job)
 {
 	CLIENT *clnt = caller->stage->clients[job->flavor];
 
-	if (job->large)
-		job->waiter = dist_go(clnt, probe_make_1, job->size, &job->bytes);
-	else
+	switch (job->kind) {
+	case SMALL:
 		job->waiter = dist_go(clnt, probe_add_1, (int)job->id, 5, &job->sum);
+		return;
+	case LARGE_RESULT:
+		job->waiter = dist_go(clnt, probe_make_1, job->size, &job->bytes);
+		return;
+	case LARGE_ARGUMENT:
+		job->waiter = dist_go(clnt, probe_sum_1, ones_of(job), &job->count);
+		return;
+	}
 }
 
 static void
 job_check_result(const struct job *job)
 {
-	if (job->large)
+	switch (job->kind) {
+	case SMALL:
+		CHECK(job->sum == (int)job->id + 5, "%d for %u + 5", job->sum, job->id);
+		return;
+	case LARGE_RESULT:
 		CHECK(job->bytes.probe_bytes_len == (job->size & ~3u) &&
 		              job->bytes.probe_bytes_val[0] ==
 		                      job->bytes.probe_bytes_val[job->size - 4],
 		      "%u bytes, not %u", job->bytes.probe_bytes_len, job->size);
-	else
-		CHECK(job->sum == (int)job->id + 5, "%d for %u + 5", job->sum, job->id);
+		return;
+	case LARGE_ARGUMENT:
+		CHECK(job->count == job->size / 8, "%lld of %u ones", (long long)job->count,
+		      job->size / 8);
+		return;
+	}
+}
+
+static bool
+job_has_result(const struct job *job)
+{
+	return job->sum != (int)POISON || job->count != POISON || job->bytes.probe_bytes_val;
 }
 
 /* What a wait, or a synchronous call, may say. */
@@ -133,7 +172,7 @@ job_check(struct stage *stage, const struct job *job, enum dist_err err)
 	case DIST_EBUSY:
 	case DIST_ENONODE:
 	case DIST_ECONNECT:
-		if (!job->large)
+		if (job->kind == SMALL)
 			atomic_store(&stage->said_not_run[job->id], 1);
 		CHECK(stage->loses, "refused: %s", dist_error_text());
 		break;
@@ -146,8 +185,7 @@ job_check(struct stage *stage, const struct job *job, enum dist_err err)
 		CHECK(stage->loses && (err == DIST_ECONNRESET || err == DIST_ERPC),
 		      "%s: %s", dist_error_name(err), dist_error_text());
 	}
-	CHECK(job->large ? !job->bytes.probe_bytes_val : job->sum == (int)POISON,
-	      "a result although the call failed with %s", dist_error_name(err));
+	CHECK(!job_has_result(job), "a result although the call failed with %s", dist_error_name(err));
 }
 
 /* The waiter is freed: nobody writes any more. */
@@ -174,10 +212,12 @@ do_synchronous(struct caller *caller)
 	job_init(caller, &job);
 	clnt = caller->stage->clients[job.flavor];
 	dist_error_set(DIST_EADDRESS, "untouched");
-	if (job.large)
+	if (job.kind == SMALL)
+		stat = probe_add_1((int)job.id, 5, &job.sum, clnt);
+	else if (job.kind == LARGE_RESULT)
 		stat = probe_make_1(job.size, &job.bytes, clnt);
 	else
-		stat = probe_add_1((int)job.id, 5, &job.sum, clnt);
+		stat = probe_sum_1(ones_of(&job), &job.count, clnt);
 	CHECK(stat != RPC_SUCCESS || strcmp(dist_error_text(), "untouched") == 0,
 	      "a success left \"%s\"", dist_error_text());
 	job_check(caller->stage, &job, stat == RPC_SUCCESS ? DIST_OK : dist_error_last());
@@ -525,6 +565,8 @@ static void
 stage_init(struct stage *stage)
 {
 	*stage = (struct stage){ 0 };
+	for (unsigned i = 0; i < N_ONES; i++)
+		ones[i] = 1;
 	stage->said_not_run = calloc(HOSTILE_IDS, 1);
 	stage->idempotent = calloc(HOSTILE_IDS, 1);
 	assert_ok(dist_queue_new(&stage->queue));

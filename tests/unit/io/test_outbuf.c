@@ -170,6 +170,37 @@ test_a_referenced_piece_is_released_when_it_is_sent(void **state)
 	pair_close(&pair);
 }
 
+/* What the caller writes later into its room leaves before what it is the head of. */
+static void
+test_a_head_leaves_before_what_it_is_the_head_of(void **state)
+{
+	struct pair pair = pair_open();
+	struct dist_outbuf out;
+	uint8_t bytes[3000], *room;
+	unsigned n_released = 0;
+	bool more;
+
+	(void)state;
+	dist_outbuf_init(&out);
+	append(&out, 10);
+	fill(bytes, sizeof(bytes), 30);
+	room = dist_outbuf_room_and_refer(&out, 20, bytes, sizeof(bytes), count_release,
+	                                  &n_released);
+	assert_non_null(room);
+	fill(room, 20, 10);
+	room = dist_outbuf_room(&out, 5);
+	assert_non_null(room);
+	fill(room, 5, 3030);
+	assert_int_equal(dist_outbuf_pending(&out), 3035);
+
+	assert_int_equal(send_round(&out, &pair, &more), DIST_SENT_ALL);
+	assert_false(more);
+	assert_int_equal(n_released, 1);
+	assert_int_equal(pair_read(&pair, 0, 4000), 3035);
+	dist_outbuf_fini(&out);
+	pair_close(&pair);
+}
+
 static void
 test_ending_it_releases_what_was_not_sent(void **state)
 {
@@ -575,6 +606,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_what_is_appended_arrives_in_order),
 	cmocka_unit_test(test_sending_nothing_is_done_at_once),
 	cmocka_unit_test(test_a_referenced_piece_is_released_when_it_is_sent),
+	cmocka_unit_test(test_a_head_leaves_before_what_it_is_the_head_of),
 	cmocka_unit_test(test_ending_it_releases_what_was_not_sent),
 	cmocka_unit_test(test_appending_during_a_send_keeps_order),
 	cmocka_unit_test(test_a_full_socket_loses_and_repeats_nothing),
