@@ -139,6 +139,7 @@ dist_lease_end(struct dist_table *table, struct dist_lease *lease, const char *w
 	lease_leave_indexes(table, lease);
 	lease->session = 0;
 	lease->gone_ns = now_ns;
+	lease->gone_why = why;
 	dist_lease_set_state(table, lease, DIST_NODE_GONE);
 	dist_list_append(&table->gone, &lease->by_gone);
 	dist_log_notice("node-gone", "name=\"%s\" address=%s why=%s nodes=%u",

@@ -33,6 +33,7 @@ struct dist_lease {
 	unsigned lease_ms;
 	unsigned in_flight, queued;
 	int64_t registered_ns, heartbeat_ns, gone_ns;
+	const char *gone_why; /* static; while GONE */
 
 	uint64_t epoch;             /* of its last change */
 	struct dist_list by_change; /* table.changes */
@@ -88,7 +89,8 @@ void dist_lease_set_state(struct dist_table *table, struct dist_lease *lease,
                           dist_node_state next);
 void dist_lease_set_origin(struct dist_table *table, struct dist_lease *lease,
                            uint64_t origin);
-/* It is gone. Any number may follow: the caller sees to dist_lease_forget_old(). */
+/* It is gone; @why is static. Any number may follow: the caller sees to
+ * dist_lease_forget_old(). */
 void dist_lease_end(struct dist_table *table, struct dist_lease *lease, const char *why,
                     int64_t now_ns);
 /* Forget gone ones that are too old, or too many. */

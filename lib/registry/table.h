@@ -90,7 +90,8 @@ dist_registry_status dist_table_deregister(struct dist_table *table,
  * than that is there anything to do, unless the table is changed; INT64_MAX: never. */
 int64_t dist_table_expire(struct dist_table *table, int64_t now_ns);
 
-/* A session's node was found dead. False: there is no such session any more. */
+/* A session's node was found dead; @why is static. False: there is no such session any
+ * more. */
 bool dist_table_drop(struct dist_table *table, uint64_t session, const char *why,
                      int64_t now_ns);
 

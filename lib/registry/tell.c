@@ -1,4 +1,5 @@
 /* What watchers see: the leases that changed after an epoch, or all of them. */
+#include "base/cleanup.h"
 #include "registry/lease.h"
 
 #include <string.h>
@@ -30,7 +31,8 @@ ms_between(int64_t from_ns, int64_t to_ns)
 	return ms < 0 ? 0 : ms > UINT32_MAX ? UINT32_MAX : (unsigned)ms;
 }
 
-static void
+/* DIST_ENOMEM. */
+static enum dist_err
 view_add(struct dist_snapshot *snapshot, const struct dist_lease *lease, int64_t now_ns)
 {
 	dist_node_entry *node = dist_snapshot_add(snapshot, lease->entry);
@@ -41,6 +43,9 @@ view_add(struct dist_snapshot *snapshot, const struct dist_lease *lease, int64_t
 	node->lease_ms = lease->lease_ms;
 	node->age_ms = ms_between(lease->registered_ns, now_ns);
 	node->idle_ms = ms_between(lease->heartbeat_ns, now_ns);
+	if (lease->state != DIST_NODE_GONE)
+		return DIST_OK;
+	return dist_snapshot_add_attr(snapshot, node, "gone", lease->gone_why);
 }
 
 static void
@@ -58,7 +63,7 @@ enum dist_err
 dist_table_list(struct dist_table *table, bool with_gone, int64_t now_ns,
                 struct dist_snapshot **ret_snapshot)
 {
-	struct dist_snapshot *snapshot;
+	DIST_CLEANUP(dist_snapshot_freep) struct dist_snapshot *snapshot = NULL;
 	struct dist_lease *lease, *next;
 	enum dist_err err;
 
@@ -69,9 +74,11 @@ dist_table_list(struct dist_table *table, bool with_gone, int64_t now_ns,
 	view_head(table, true, now_ns, &snapshot->view);
 	DIST_LIST_EACH (lease, next, &table->changes, by_change) {
 		if (with_gone || lease->state != DIST_NODE_GONE)
-			view_add(snapshot, lease, now_ns);
+			err = view_add(snapshot, lease, now_ns);
+		if (err)
+			return err;
 	}
-	*ret_snapshot = snapshot;
+	*ret_snapshot = DIST_TAKE(snapshot);
 	return DIST_OK;
 }
 
@@ -87,7 +94,7 @@ enum dist_err
 dist_table_view(struct dist_table *table, const dist_id master, uint64_t epoch,
                 int64_t now_ns, struct dist_snapshot **ret_snapshot)
 {
-	struct dist_snapshot *snapshot;
+	DIST_CLEANUP(dist_snapshot_freep) struct dist_snapshot *snapshot = NULL;
 	struct dist_lease *lease;
 	size_t n = 0;
 	enum dist_err err;
@@ -104,9 +111,11 @@ dist_table_view(struct dist_table *table, const dist_id master, uint64_t epoch,
 		return err;
 	view_head(table, false, now_ns, &snapshot->view);
 	lease = table_last_changed_before(table, &table->changes);
-	for (; lease && lease->epoch > epoch;
+	for (; !err && lease && lease->epoch > epoch;
 	     lease = table_last_changed_before(table, &lease->by_change))
-		view_add(snapshot, lease, now_ns);
-	*ret_snapshot = snapshot;
+		err = view_add(snapshot, lease, now_ns);
+	if (err)
+		return err;
+	*ret_snapshot = DIST_TAKE(snapshot);
 	return DIST_OK;
 }

@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ATTRS_MAX 64 /* of a node, see idl/registry.x */
+
+/* An entry's attributes, and one more. */
+struct dist_snapshot_attrs {
+	struct dist_snapshot_attrs *next;
+	dist_attr list[];
+};
+
 enum dist_err
 dist_snapshot_new(struct dist_snapshot **ret_snapshot, size_t n_max)
 {
@@ -45,11 +53,39 @@ dist_snapshot_add(struct dist_snapshot *snapshot, struct dist_entry *entry)
 	return node;
 }
 
+enum dist_err
+dist_snapshot_add_attr(struct dist_snapshot *snapshot, dist_node_entry *node,
+                       const char *name, const char *value)
+{
+	unsigned n = node->attrs.dist_attrs_len;
+	struct dist_snapshot_attrs *attrs;
+
+	if (n >= ATTRS_MAX)
+		return DIST_OK;
+	attrs = malloc(sizeof(*attrs) + (n + 1) * sizeof(dist_attr));
+	if (!attrs)
+		return dist_error_set_plain(DIST_ENOMEM);
+	attrs->next = snapshot->attrs;
+	snapshot->attrs = attrs;
+	if (n > 0)
+		memcpy(attrs->list, node->attrs.dist_attrs_val, n * sizeof(dist_attr));
+	attrs->list[n] = (dist_attr){ (char *)name, (char *)value };
+	node->attrs.dist_attrs_val = attrs->list;
+	node->attrs.dist_attrs_len = n + 1;
+	return DIST_OK;
+}
+
 void
 dist_snapshot_free(struct dist_snapshot *snapshot)
 {
+	struct dist_snapshot_attrs *attrs;
+
 	if (!snapshot)
 		return;
+	while ((attrs = snapshot->attrs)) {
+		snapshot->attrs = attrs->next;
+		free(attrs);
+	}
 	for (unsigned i = 0; i < snapshot->view.nodes.dist_node_entries_len; i++)
 		dist_entry_unref(snapshot->entries[i]);
 	free(snapshot->view.nodes.dist_node_entries_val);

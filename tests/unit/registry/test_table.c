@@ -450,6 +450,77 @@ test_gone_nodes_are_listed_for_an_hour(void **state)
 	dist_snapshot_free(snapshot);
 }
 
+/* Behind what it said of itself; those that live say that alone. */
+static void
+test_a_gone_nodes_last_attribute_is_why(void **state)
+{
+	static const char *const wanted[] = { "left", "silent", "lease-expired" };
+	struct fixture *fixture = *state;
+	struct dist_snapshot *snapshot;
+	uint64_t epoch, silent;
+
+	leave(fixture, add(fixture, 1));
+	silent = add(fixture, 2);
+	assert_true(dist_table_drop(fixture->table, silent, "silent", now_ns(fixture)));
+	add(fixture, 3);
+	fixture->now_ms += 5000;
+	add(fixture, 4);
+	dist_table_expire(fixture->table, now_ns(fixture));
+	epoch = dist_table_epoch(fixture->table);
+	leave(fixture, add(fixture, 5));
+
+	assert_ok(dist_table_list(fixture->table, true, now_ns(fixture), &snapshot));
+	for (unsigned i = 0; i < snapshot->view.nodes.dist_node_entries_len; i++) {
+		const dist_node_entry *node =
+			&snapshot->view.nodes.dist_node_entries_val[i];
+		const dist_attr *attrs = node->attrs.dist_attrs_val;
+		unsigned n = node->instance[0];
+
+		assert_string_equal(attrs[0].name, "rack");
+		assert_int_equal(node->attrs.dist_attrs_len, n == 4 ? 1 : 2);
+		if (n == 4)
+			continue;
+		assert_string_equal(attrs[1].name, "gone");
+		assert_string_equal(attrs[1].value, wanted[n == 5 ? 0 : n - 1]);
+	}
+	assert_int_equal(snapshot->view.nodes.dist_node_entries_len, 5);
+	dist_snapshot_free(snapshot);
+
+	assert_ok(dist_table_view(fixture->table, MASTER, epoch, now_ns(fixture),
+	                          &snapshot));
+	assert_int_equal(snapshot->view.nodes.dist_node_entries_len, 1);
+	assert_string_equal(snapshot->view.nodes.dist_node_entries_val[0]
+	                            .attrs.dist_attrs_val[1]
+	                            .value,
+	                    "left");
+	dist_snapshot_free(snapshot);
+}
+
+/* A 65th would not encode, and with it the whole view. */
+static void
+test_no_node_has_more_attributes_than_the_wire_takes(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dist_snapshot *snapshot;
+	struct dist_entry *entry = NULL;
+	struct dist_grant grant;
+	struct sample sample;
+	dist_attr attrs[64];
+
+	sample_fill(&sample, 1);
+	for (unsigned i = 0; i < 64; i++)
+		attrs[i] = (dist_attr){ "rack", "7" };
+	sample.as.attrs.dist_attrs_val = attrs;
+	sample.as.attrs.dist_attrs_len = 64;
+	assert_ok(dist_entry_new(&entry, &sample.as, sample.address));
+	assert_ok(add_entry(fixture, entry, 0, &grant));
+	leave(fixture, grant.session);
+	assert_ok(dist_table_list(fixture->table, true, now_ns(fixture), &snapshot));
+	assert_int_equal(
+		snapshot->view.nodes.dist_node_entries_val[0].attrs.dist_attrs_len, 64);
+	dist_snapshot_free(snapshot);
+}
+
 static void
 test_a_view_outlives_its_nodes_and_the_table(void **state)
 {
@@ -630,6 +701,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_what_is_forgotten_makes_the_view_full,
 	                                setup_small, teardown),
 	TABLE_TEST(test_gone_nodes_are_listed_for_an_hour),
+		TABLE_TEST(test_a_gone_nodes_last_attribute_is_why),
+		TABLE_TEST(test_no_node_has_more_attributes_than_the_wire_takes),
 	TABLE_TEST(test_a_view_outlives_its_nodes_and_the_table),
 	TABLE_TEST(test_the_order_to_drain_goes_out_with_heartbeats_and_stays),
 	TABLE_TEST(test_all_nodes_of_a_name_drain),
