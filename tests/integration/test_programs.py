@@ -41,8 +41,8 @@ def test_help_goes_to_stdout_and_names_every_option(name):
     wanted = {"distmaster": ["--listen", "--no-rpcbind", "--log-level"],
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
-              "distctl": ["--masters", "nodes", "services", "ping", "stats", "drain", "call",
-                          "procedures", "--json", "--node", "--address", "--idempotent",
+              "distctl": ["--masters", "nodes", "services", "ping", "stats", "watch", "drain",
+                          "call", "procedures", "--json", "--node", "--address", "--idempotent",
                           "--define", "--include"],
               "distbench": ["--masters", "--servers", "--call", "--rate", "--json"]}
     for word in [*wanted[name], "--help", "--version"]:
@@ -72,6 +72,8 @@ def test_version_is_the_projects(name):
     ["distctl", "--masters", "127.0.0.1:1"],
     ["distctl", "--masters", "127.0.0.1:1", "dance"],
     ["distctl", "--masters", "127.0.0.1:1", "nodes", "--no-such-option"],
+    ["distctl", "watch"],
+    ["distctl", "--masters", "127.0.0.1:1", "watch", "alpha"],
     ["distctl", "--masters", "127.0.0.1:1", "call"],
     ["distctl", "--masters", "127.0.0.1:1", "call", "a.x"],
     ["distctl", "--masters", "127.0.0.1:1", "call", "a.x", "A", "[]", "more"],

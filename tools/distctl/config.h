@@ -44,6 +44,7 @@ int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
 int drain_run(const struct config *config);
+int watch_run(const struct config *config);
 int call_run(const struct config *config);
 int procedures_run(const struct config *config);
 

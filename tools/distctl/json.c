@@ -46,6 +46,12 @@ json_add(json_t *array, json_t *value)
 }
 
 int
+json_check(void)
+{
+	return lost ? program_fail("out of memory") : PROGRAM_DONE;
+}
+
+int
 json_print(const char *name, json_t *array)
 {
 	json_t *object = json_object();
@@ -56,7 +62,7 @@ json_print(const char *name, json_t *array)
 		putchar('\n');
 	}
 	json_decref(object);
-	return lost ? program_fail("out of memory") : PROGRAM_DONE;
+	return json_check();
 }
 
 int

@@ -23,6 +23,9 @@ void json_add(json_t *array, json_t *value);
  */
 int json_print_with(json_t *object, const char *name, const char *value);
 
+/* An exit status: failed, with a sentence, if there was no memory for a part so far. */
+int json_check(void);
+
 /* {"@name": @array} and a newline; @array is taken. Returns an exit status. */
 int json_print(const char *name, json_t *array);
 
