@@ -3,11 +3,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/snapshot.h"
+#include "base/version.h"
 #include "server/call.h"
 #include "server/core.h"
 #include "wire/callmsg.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
 /* --- The tally ------------------------------------------------------------------ */
 
@@ -192,6 +194,20 @@ add_cpu_times(struct dist_snapshot *snapshot)
 	dist_snapshot_counter(snapshot, "system_cpu_us", microseconds(&usage.ru_stime));
 }
 
+/* What lets others see whether this host's clock, or this release, is another than
+ * theirs. */
+static void
+add_clock_and_version(struct dist_snapshot *snapshot)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	dist_snapshot_counter(snapshot, "clock_ms",
+	                      (uint64_t)now.tv_sec * 1000 +
+	                              (uint64_t)now.tv_nsec / 1000000);
+	dist_snapshot_counter(snapshot, "version", DIST_VERSION_NUMBER);
+}
+
 static void
 add_server(struct dist_snapshot *snapshot, struct dist_server *server)
 {
@@ -212,6 +228,7 @@ add_server(struct dist_snapshot *snapshot, struct dist_server *server)
 	DIST_SERVER_COUNTERS(ADD_COUNTER)
 #undef ADD_COUNTER
 	add_cpu_times(snapshot);
+	add_clock_and_version(snapshot);
 }
 
 void

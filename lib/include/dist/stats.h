@@ -115,7 +115,8 @@ struct dist_node_stats {
 	 * which are dropped, set_aside (how often it was), over_budget (idempotent calls that were lost there, and not sent
 	 * again for want of retry_budget_percent). Of a node: capacity, running, queued, deferred, connections (of
 	 * now), user_cpu_us, system_cpu_us (CPU time of its whole process, in
-	 * microseconds), and more, as distctl(1) lists them.
+	 * microseconds), clock_ms (of its host, since 1970), version (1002003 is release
+	 * 1.2.3), and more, as distctl(1) lists them.
 	 */
 	struct dist_counters counters;
 	const struct dist_procedure_stats *const *procedures;

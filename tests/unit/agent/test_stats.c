@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "idl/node.h"
 
 struct fixture {
@@ -314,6 +316,31 @@ test_stats_over_the_wire_are_those_of_the_node(void **state)
 }
 
 static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* For who wants to know whether the two ends differ. */
+static void
+test_a_node_tells_its_clock_and_its_version(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before_ms = now_ms(), clock_ms;
+	struct dist_stats *told;
+
+	assert_ok(dist_stats_fetch(&told, f->address, 20000));
+	clock_ms = dist_counters_value(&told->nodes[0]->counters, "clock_ms");
+	assert_in_range(clock_ms, before_ms, now_ms());
+	assert_int_equal(dist_counters_value(&told->nodes[0]->counters, "version"),
+	                 DIST_VERSION_NUMBER);
+	dist_stats_free(told);
+}
+
+static uint64_t
 cpu_us_of_this_process(void)
 {
 	struct rusage usage;
@@ -574,6 +601,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_both_sides_count_the_same),
 	TEST(test_a_node_knows_the_names_and_the_times),
 	TEST(test_stats_over_the_wire_are_those_of_the_node),
+	TEST(test_a_node_tells_its_clock_and_its_version),
 	TEST(test_a_node_tells_the_cpu_time_of_its_process),
 	TEST(test_busy_and_given_up_calls_count),
 	TEST(test_a_late_reply_counts_for_its_node),
