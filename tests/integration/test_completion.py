@@ -13,7 +13,8 @@ from harness import BUILD, Cluster, command
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETION = ROOT / "tools" / "completion"
 CONSTRUCTS = ROOT / "tests" / "unit" / "json" / "constructs.x"
-COMMANDS = {"nodes", "services", "ping", "stats", "watch", "drain", "call", "procedures"}
+COMMANDS = {"nodes", "services", "ping", "stats", "watch", "doctor", "drain", "call",
+            "procedures"}
 
 BASH = """
 source "$1"

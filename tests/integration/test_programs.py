@@ -41,7 +41,7 @@ def test_help_goes_to_stdout_and_names_every_option(name):
     wanted = {"distmaster": ["--listen", "--no-rpcbind", "--log-level"],
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
-              "distctl": ["--masters", "nodes", "services", "ping", "stats", "watch", "drain",
+              "distctl": ["--masters", "nodes", "services", "ping", "stats", "watch", "drain", "doctor",
                           "call", "procedures", "--json", "--node", "--address", "--idempotent",
                           "--define", "--include"],
               "distbench": ["--masters", "--servers", "--call", "--rate", "--json"]}
@@ -73,6 +73,9 @@ def test_version_is_the_projects(name):
     ["distctl", "--masters", "127.0.0.1:1", "dance"],
     ["distctl", "--masters", "127.0.0.1:1", "nodes", "--no-such-option"],
     ["distctl", "watch"],
+    ["distctl", "doctor"],
+    ["distctl", "--masters", "a:b:c", "doctor"],
+    ["distctl", "--masters", "a:b:c", "--json", "doctor"],
     ["distctl", "--masters", "127.0.0.1:1", "watch", "alpha"],
     ["distctl", "--masters", "127.0.0.1:1", "call"],
     ["distctl", "--masters", "127.0.0.1:1", "call", "a.x"],

@@ -91,7 +91,8 @@ _distctl_files()
 _distctl_word()
 {
 	case $command in
-	'') _distctl_offer < <(printf '%s\n' nodes services ping stats watch drain call procedures) ;;
+	'') _distctl_offer < <(printf '%s\n' nodes services ping stats watch doctor drain call \
+		procedures) ;;
 	ping | stats | drain) _distctl_offer < <(_distctl_nodes) ;;
 	call | procedures)
 		if ((${#operands[@]} == 0)); then

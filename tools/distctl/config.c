@@ -74,6 +74,8 @@ static const struct program_usage usage = {
 		"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
 		"                    and how long calls waited and ran\n"
 		"  watch             what happens to nodes and services, as it happens, until SIGINT\n"
+		"  doctor            look at all that must be right for a cluster to work, and say\n"
+		"                    what is wrong and what to do about it\n"
 		"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
 		"                    until they are no longer listed\n"
 		"  call FILE.x PROCEDURE [JSON]\n"
@@ -102,6 +104,7 @@ static const struct command commands[] = {
 	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
 	{ .name = "watch", .run = watch_run },
+	{ .name = "doctor", .run = doctor_run },
 	{ .name = "drain",
 	  .min_names = 1,
 	  .max_names = SIZE_MAX,
@@ -122,7 +125,8 @@ static const struct command commands[] = {
 };
 
 static const char command_names[] =
-	"nodes, services, ping, stats, watch, drain, call or procedures";
+	"nodes, services, ping, stats, watch, doctor, drain, "
+	"call or procedures";
 
 static const struct command *
 find_command(const char *name)

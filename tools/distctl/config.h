@@ -43,6 +43,7 @@ int nodes_run(const struct config *config);
 int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
+int doctor_run(const struct config *config);
 int drain_run(const struct config *config);
 int watch_run(const struct config *config);
 int call_run(const struct config *config);
