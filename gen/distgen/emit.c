@@ -3,6 +3,7 @@
 
 #include "distgen/job.h"
 #include "x/command.h"
+#include "x/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -132,19 +133,47 @@ emit_xdr_include(struct dist_job *job, unsigned output)
 	return output_close(job, out, output);
 }
 
-static bool
-emit_service(struct dist_job *job, const struct dist_spec *spec)
+/* What the services carry of their interface; NULL: nothing, or, with an error, failed. */
+static const char *
+carried_text(struct dist_job *job, struct dist_spec *spec)
 {
-	FILE *out = output_open(job, DIST_OUTPUT_SERVICE);
+	const char *text;
+	size_t length;
 
+	if (job->no_interface)
+		return NULL;
+	text = dist_spec_text(spec, &length);
+	if (!text) {
+		dist_diag_fail(&job->diag, "%s: %s", job->source, strerror(errno));
+	} else if (length > DIST_SPEC_TEXT_MAX) {
+		dist_diag_warning(&job->diag,
+		                  (struct dist_spec_where){ job->source, 0 },
+		                  "a module carries no text of over %zu bytes, and this "
+		                  "interface has %zu: it cannot be called without its "
+		                  "file",
+		                  DIST_SPEC_TEXT_MAX, length);
+		return NULL;
+	}
+	return text;
+}
+
+static bool
+emit_service(struct dist_job *job, struct dist_spec *spec)
+{
+	const char *text = carried_text(job, spec);
+	FILE *out;
+
+	if (job->diag.n_errors)
+		return false;
+	out = output_open(job, DIST_OUTPUT_SERVICE);
 	if (!out)
 		return false;
-	dist_emit_service(out, &job->arena, spec, job->base);
+	dist_emit_service(out, &job->arena, spec, job->base, text);
 	return output_close(job, out, DIST_OUTPUT_SERVICE);
 }
 
 bool
-dist_job_emit(struct dist_job *job, const struct dist_spec *spec)
+dist_job_emit(struct dist_job *job, struct dist_spec *spec)
 {
 	return emit_header(job, spec) && emit_xdr_include(job, DIST_OUTPUT_XDR) &&
 	       emit_xdr_include(job, DIST_OUTPUT_CLIENT) &&

@@ -10,8 +10,12 @@
 void dist_emit_declarations(FILE *out, struct dist_arena *arena,
                             const struct dist_spec *spec);
 
-/* NAME_dist.c as a whole; @base is NAME. */
+/*
+ * NAME_dist.c as a whole; @base is NAME, @text what the services carry of their
+ * interface, NULL: nothing.
+ */
 void dist_emit_service(FILE *out, struct dist_arena *arena,
-                       const struct dist_spec *spec, const char *base);
+                       const struct dist_spec *spec, const char *base,
+                       const char *text);
 
 #endif

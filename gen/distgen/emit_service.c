@@ -15,10 +15,40 @@ version_name(struct dist_arena *arena, const struct dist_spec_definition *progra
 	return dist_name_of_version(arena, program->name, &version->number);
 }
 
+/* What is no plain character of C's strings; "??=" would be another to some compilers. */
+static void
+emit_character(FILE *out, unsigned char c)
+{
+	if (c == '"' || c == '\\' || c == '?')
+		fprintf(out, "\\%c", c);
+	else if (c < ' ' || c > '~')
+		fprintf(out, "\\%03o", c);
+	else
+		fputc(c, out);
+}
+
+/* A line of the text is a string; C promises 4095 characters only, so it is marked. */
+static void
+emit_text(FILE *out, const char *text)
+{
+	fputs("/* The interface, for those who call it without its file. */\n"
+	      "__extension__ static const char dist_interface_text[] =",
+	      out);
+	while (*text) {
+		fputs("\n\t\"", out);
+		for (; *text && *text != '\n'; text++)
+			emit_character(out, (unsigned char)*text);
+		if (*text)
+			text++;
+		fputs("\\n\"", out);
+	}
+	fputs(";\n\n", out);
+}
+
 static void
 emit_struct(FILE *out, struct dist_arena *arena,
             const struct dist_spec_definition *program,
-            const struct dist_spec_version *version)
+            const struct dist_spec_version *version, bool has_text)
 {
 	const struct dist_spec_procedure *procedure;
 	const char *name = version_name(arena, program, version);
@@ -40,7 +70,8 @@ emit_struct(FILE *out, struct dist_arena *arena,
 	fprintf(out, "\t\"%s\",\n\t\"%s\",\n", program->name, version->name);
 	fprintf(out, "\tdist_%s_procedures,\n\t%u,\n", name, n_procedures);
 	fprintf(out, "\t%s,\n", name);
-	fprintf(out, "\t0, /* not serial: any number of calls at once */\n};\n\n");
+	fprintf(out, "\t0, /* not serial: any number of calls at once */\n");
+	fprintf(out, "\t%s,\n};\n\n", has_text ? "dist_interface_text" : "0");
 }
 
 static void
@@ -97,11 +128,11 @@ emit_reply(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
 static void
 emit_version(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
              const struct dist_spec_definition *program,
-             const struct dist_spec_version *version)
+             const struct dist_spec_version *version, bool has_text)
 {
 	const struct dist_spec_procedure *procedure;
 
-	emit_struct(out, arena, program, version);
+	emit_struct(out, arena, program, version, has_text);
 	fputs("/* Frees a result once it is sent; define your own to do it otherwise. */\n",
 	      out);
 	emit_freeresult(out, version_name(arena, program, version));
@@ -141,7 +172,7 @@ spec_has_programs(const struct dist_spec *spec)
 
 void
 dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *spec,
-                  const char *base)
+                  const char *base, const char *text)
 {
 	const struct dist_spec_definition *def;
 	const struct dist_spec_version *version;
@@ -159,9 +190,11 @@ dist_emit_service(FILE *out, struct dist_arena *arena, const struct dist_spec *s
 	        base, base);
 	if (!spec_has_programs(spec))
 		return;
+	if (text)
+		emit_text(out, text);
 	for (def = spec->definitions; def; def = def->next) {
 		for (version = def->versions; version; version = version->next)
-			emit_version(out, arena, spec, def, version);
+			emit_version(out, arena, spec, def, version, text != NULL);
 	}
 	fputs("#ifndef DIST_NO_OFFER\n"
 	      "/* A module that holds this file offers its services by being loaded. */\n",

@@ -22,6 +22,7 @@ struct dist_job {
 	const char *includes[DIST_JOB_OPTIONS_MAX]; /* directories of -I */
 	size_t n_includes;
 	const char *depfile; /* where to write what was read; NULL: nowhere */
+	bool no_interface; /* the services carry nothing of it */
 	bool verbose;
 
 	struct dist_diag diag;
@@ -64,7 +65,7 @@ const char *dist_job_target(struct dist_job *job, unsigned output);
 bool dist_job_rpcgen(struct dist_job *job);
 
 /* emit.c: our additions to rpcgen's files, and the fifth. */
-bool dist_job_emit(struct dist_job *job, const struct dist_spec *spec);
+bool dist_job_emit(struct dist_job *job, struct dist_spec *spec);
 
 /* depfile.c: the rule that says what the outputs depend on, if it is asked for. */
 bool dist_job_write_depfile(struct dist_job *job, const struct dist_spec *spec);

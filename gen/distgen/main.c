@@ -24,6 +24,8 @@ static const char help[] =
 	"  -D NAME[=VALUE]     define a macro for the preprocessor\n"
 	"  -I DIR              look for included files in DIR too\n"
 	"      --depfile FILE  write there which files were read, as a rule for make\n"
+	"      --no-interface  leave the interface's text out of NAME_dist.c: a node that\n"
+	"                      serves it tells nobody what there is to call\n"
 	"  -w, --no-warnings   tell errors alone\n"
 	"  -v, --verbose       list the files written\n"
 	"      --new NAME      start a project: make the directory NAME, with an interface,\n"
@@ -36,6 +38,7 @@ static const char help[] =
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "depfile", required_argument, NULL, 'd' },
+	{ "no-interface", no_argument, NULL, 'i' },
 	{ "no-warnings", no_argument, NULL, 'w' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "new", required_argument, NULL, 'n' },
@@ -72,6 +75,9 @@ option_apply(struct dist_job *job, int option)
 		return -1;
 	case 'd':
 		job->depfile = optarg;
+		return -1;
+	case 'i':
+		job->no_interface = true;
 		return -1;
 	case 'w':
 		job->diag.no_warnings = true;

@@ -15,6 +15,7 @@
 #include "x/arena.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A place in the source, as the preprocessor tells it. Line 0: the file as a whole. */
@@ -153,6 +154,8 @@ struct dist_spec_file {
 struct dist_spec {
 	struct dist_arena arena;
 	const char *file; /* as the user named it */
+	const char *text; /* what dist_spec_read() parsed, preprocessed; NULL: nothing */
+	size_t length;
 	struct dist_spec_definition *definitions;
 	struct dist_spec_passthrough *passthroughs;
 	struct dist_spec_file *files; /* each once, with those that cpp reads itself */

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 static int
@@ -51,10 +52,13 @@ served_new(const struct dist_service *service, bool is_node)
 	return served;
 }
 
+/* The fields of the first release; its modules have no more. */
+#define SERVICE_SIZE_MIN offsetof(struct dist_service, interface)
+
 static enum dist_err
 service_check(const struct dist_served_table *table, const struct dist_service *service)
 {
-	if (service->size != sizeof(*service))
+	if (service->size < SERVICE_SIZE_MIN || service->size > sizeof(*service))
 		return dist_error_set(
 			DIST_EINVAL,
 			"the service of program 0x%x version %u was made for "

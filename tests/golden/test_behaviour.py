@@ -129,6 +129,33 @@ def test_tells_make_what_it_read(generator, work):
     assert subprocess.run(make, capture_output=True, text=True).stdout == "anew\n"
 
 
+def test_leaves_the_interface_out_if_told(generator, work):
+    (work / "sum.x").write_text(GOOD)
+    (work / "one").mkdir()
+    (work / "two").mkdir()
+    well(generator.run("-o", "one", "sum.x", cwd=work))
+    well(generator.run("-o", "two", "--no-interface", "sum.x", cwd=work))
+    assert "typedef int numbers" in (work / "one/sum_dist.c").read_text()
+    assert "typedef" not in (work / "two/sum_dist.c").read_text()
+    for name in set(outputs("sum")) - {"sum_dist.c"}:
+        assert (work / "one" / name).read_text() == (work / "two" / name).read_text()
+
+
+def test_carries_an_interface_up_to_a_limit(generator, work):
+    constants = "".join(f"const SUM_CONSTANT_{i:05} = {i};\n" for i in range(7900))
+    (work / "sum.x").write_text(GOOD + constants)
+    well(generator.run("sum.x", cwd=work))
+    assert "SUM_CONSTANT_07899" in (work / "sum_dist.c").read_text()
+    assert generator.compile(work / "sum_dist.c", "-std=gnu11", "-Wall", "-Wextra",
+                             "-Wpedantic", "-Werror") == ""
+    (work / "sum.x").write_text(GOOD + constants + constants.replace("SUM_", "SUM_MORE_"))
+    done = generator.run("sum.x", cwd=work)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("sum.x: warning: a module carries no text of over 262144 "
+                                  "bytes, and this interface has ")
+    assert "SUM_CONSTANT" not in (work / "sum_dist.c").read_text()
+
+
 # --- When it writes nothing -----------------------------------------------------------
 
 def test_leaves_all_as_it_was_when_it_fails(generator, work):

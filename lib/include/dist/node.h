@@ -42,6 +42,13 @@ struct dist_service {
 	void (*dispatch)(struct svc_req *, SVCXPRT *);
 	/* One call at a time, for code that was written for svc_run(). */
 	bool serial;
+	/*
+	 * The .x that it was made of, preprocessed, for those who call it without the file
+	 * (DIST_NODE_INTERFACE of idl/node.x); NULL: the node tells nothing. Over 262144
+	 * bytes are as nothing. A service of an earlier release, whose .size ends before
+	 * this, is served as it is.
+	 */
+	const char *interface;
 };
 
 /*

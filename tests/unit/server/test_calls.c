@@ -296,16 +296,33 @@ static void
 test_a_program_and_version_is_served_once(void **state)
 {
 	struct dist_server_options options = { .workers = 1 };
-	struct dist_service older = probe_prog_1_service;
 	struct dist_server *server = NULL;
 
 	(void)state;
-	older.size--;
 	assert_ok(dist_server_open(&server, &options));
-	assert_err(dist_server_add(server, &older), DIST_EINVAL);
 	assert_ok(dist_server_add(server, &probe_prog_1_service));
 	assert_err(dist_server_add(server, &probe_prog_1_service), DIST_EINVAL);
 	dist_server_stop(server); /* never started */
+}
+
+/* A module may be of an earlier release, and no later one than the library. */
+static void
+test_a_service_of_an_earlier_release_is_served(void **state)
+{
+	const size_t first = offsetof(struct dist_service, interface);
+	struct dist_server_options options = { .workers = 1 };
+	struct dist_service service = probe_prog_1_service;
+	struct dist_server *server = NULL;
+
+	(void)state;
+	assert_ok(dist_server_open(&server, &options));
+	service.size = first - 1;
+	assert_err(dist_server_add(server, &service), DIST_EINVAL);
+	service.size = sizeof(service) + 1;
+	assert_err(dist_server_add(server, &service), DIST_EINVAL);
+	service.size = first;
+	assert_ok(dist_server_add(server, &service));
+	dist_server_stop(server);
 }
 
 static enum dist_err
@@ -359,6 +376,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_drain_is_refused_where_nobody_listens_for_it),
 	cmocka_unit_test(test_drain_from_loopback_is_passed_on),
 	cmocka_unit_test(test_a_program_and_version_is_served_once),
+	cmocka_unit_test(test_a_service_of_an_earlier_release_is_served),
 	cmocka_unit_test(test_services_are_on_offer_in_order_until_withdrawn),
 };
 
