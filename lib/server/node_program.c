@@ -15,6 +15,8 @@ static const struct dist_procedure node_procedures[] = {
 	{ DIST_NODE_STATS, "DIST_NODE_STATS" },
 	{ DIST_NODE_DRAIN, "DIST_NODE_DRAIN" },
 	{ DIST_NODE_CANCEL, "DIST_NODE_CANCEL" },
+	{ DIST_NODE_INTERFACES, "DIST_NODE_INTERFACES" },
+	{ DIST_NODE_INTERFACE, "DIST_NODE_INTERFACE" },
 };
 
 const struct dist_service dist_node_program = {

@@ -2,9 +2,11 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "idl/node.h"
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int
 pace_compare(const void *a, const void *b)
@@ -26,6 +28,19 @@ served_free(struct dist_served *served)
 	return NULL;
 }
 
+/* Only as far as the service was compiled with it, and not beyond what is handed out. */
+static void
+served_take_interface(struct dist_served *served, const struct dist_service *service)
+{
+	const char *text = service->size < sizeof(*service) ? NULL : service->interface;
+	size_t length = text ? strnlen(text, DIST_INTERFACE_MAX + 1) : 0;
+
+	if (length == 0 || length > DIST_INTERFACE_MAX)
+		return;
+	served->interface = text;
+	served->interface_length = length;
+}
+
 static struct dist_served *
 served_new(const struct dist_service *service, bool is_node)
 {
@@ -38,6 +53,7 @@ served_new(const struct dist_service *service, bool is_node)
 	served->vers = service->version;
 	served->is_node = is_node;
 	served->serial = service->serial;
+	served_take_interface(served, service);
 	dist_list_init(&served->parked);
 	dist_pace_init(&served->other, 0);
 

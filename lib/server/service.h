@@ -15,6 +15,8 @@ struct dist_served {
 	uint32_t prog, vers;
 	bool is_node; /* the node program: always answered, also while draining */
 	bool serial;
+	const char *interface;   /* the text of its .x; NULL: it carries none */
+	size_t interface_length; /* DIST_INTERFACE_MAX at most */
 	unsigned n_paces; /* of the procedures it names, in order of number */
 	struct dist_pace *paces;
 	struct dist_pace other; /* of all that it does not name */
