@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,18 +14,37 @@ struct dist_arena_block {
 	_Alignas(max_align_t) char data[];
 };
 
+static _Noreturn void
+arena_is_full(struct dist_arena *arena)
+{
+	if (arena->full)
+		longjmp(*arena->full, 1);
+	fprintf(stderr, "%s: error: out of memory\n", program_invocation_short_name);
+	exit(1);
+}
+
+/* Whether a block of @size is within the limit, and then counted. */
+static bool
+arena_may_take(struct dist_arena *arena, size_t size)
+{
+	if (!arena->full)
+		return true;
+	if (size > arena->left)
+		return false;
+	arena->left -= size;
+	return true;
+}
+
 void *
 dist_arena_alloc(struct dist_arena *arena, size_t size)
 {
 	struct dist_arena_block *block = NULL;
 
-	if (size < SIZE_MAX - sizeof(*block))
+	if (size < SIZE_MAX - sizeof(*block) &&
+	    arena_may_take(arena, sizeof(*block) + size))
 		block = calloc(1, sizeof(*block) + size);
-	if (!block) {
-		fprintf(stderr, "%s: error: out of memory\n",
-		        program_invocation_short_name);
-		exit(1);
-	}
+	if (!block)
+		arena_is_full(arena);
 	block->next = arena->blocks;
 	arena->blocks = block;
 	return block->data;

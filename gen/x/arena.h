@@ -1,16 +1,21 @@
 /*
  * Memory that is all freed at once: what is read of an .x file and made of it. A
  * generator that is out of memory can do nothing but say so, so these never give NULL.
+ * Who must go on sets .full: there they longjmp() to, with 1, instead of ending the
+ * process.
  */
 #ifndef X_ARENA_H
 #define X_ARENA_H
 
+#include <setjmp.h>
 #include <stddef.h>
 
 struct dist_arena_block;
 
 struct dist_arena {
 	struct dist_arena_block *blocks;
+	jmp_buf *full; /* NULL: out of memory is the end */
+	size_t left;   /* bytes that may still be taken; with .full alone */
 };
 
 /* Zeroed. */

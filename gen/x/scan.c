@@ -95,7 +95,12 @@ scan_marker(struct dist_scan *scan)
 	}
 	for (file = ++at; at < end && *at != '"'; at++)
 		;
-	scan->where.file = dist_spec_add_file(scan->spec, file, (size_t)(at - file));
+	file = dist_spec_add_file(scan->spec, file, (size_t)(at - file));
+	if (!file) {
+		scan_fail(scan, "made of more than %d files", DIST_SPEC_FILES_MAX);
+		return;
+	}
+	scan->where.file = file;
 	scan->where.line = line;
 	scan->at = end < scan->end ? end + 1 : end;
 }

@@ -27,10 +27,13 @@ dist_spec_add_file(struct dist_spec *spec, const char *name, size_t length)
 		    memcmp(file->name, name, length) == 0)
 			return file->name;
 	}
+	if (spec->n_files == DIST_SPEC_FILES_MAX)
+		return NULL;
 	name = dist_arena_copy(&spec->arena, name, length);
 	/* "<built-in>" and its like are no files. */
 	if (*name == '<')
 		return name;
+	spec->n_files++;
 	file = dist_arena_alloc(&spec->arena, sizeof(*file));
 	file->name = name;
 	*tail = file;

@@ -159,6 +159,7 @@ struct dist_spec {
 	struct dist_spec_definition *definitions;
 	struct dist_spec_passthrough *passthroughs;
 	struct dist_spec_file *files; /* each once, with those that cpp reads itself */
+	size_t n_files;
 };
 
 void dist_spec_init(struct dist_spec *spec, const char *file);
@@ -171,7 +172,13 @@ void dist_spec_fini(struct dist_spec *spec);
  */
 void dist_spec_resolve(struct dist_spec *spec);
 
-/* The name to keep for a file that the preprocessor names; listed at its first time. */
+/* Files that there may be; far beyond what an interface is made of. */
+#define DIST_SPEC_FILES_MAX 1000
+
+/*
+ * The name to keep for a file that the preprocessor names; listed at its first time. NULL:
+ * there are too many.
+ */
 const char *dist_spec_add_file(struct dist_spec *spec, const char *name, size_t length);
 
 /* The type that @name stands for: the first one so called. NULL: it is not in this .x.

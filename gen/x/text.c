@@ -14,8 +14,8 @@
 /* So many empty lines are shorter than a marker. */
 #define EMPTY_LINES_MAX 8
 
-/* A line may be longer than in the file, and the scanner wants no word at its 1023rd byte. */
-#define COLUMNS_MAX 500
+/* A line may get longer than in the file, and the scanner wants no word at its 1023rd byte. */
+#define COLUMNS_MAX 1000
 
 struct writer {
 	FILE *out;
@@ -61,10 +61,12 @@ is_parted(const char *before, const char *token)
 static void
 write_token(struct writer *writer, struct dist_token token)
 {
+	bool is_full = writer->column > 0 &&
+	               writer->column + 1 + strlen(token.text) > COLUMNS_MAX;
 	const char *before;
 
 	if (writer->where.file != token.where.file ||
-	    writer->where.line != token.where.line || writer->column > COLUMNS_MAX)
+	    writer->where.line != token.where.line || is_full)
 		write_line_start(writer, token.where);
 	before = writer->before.text;
 	writer->column += (size_t)fprintf(
