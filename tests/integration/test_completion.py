@@ -129,6 +129,15 @@ def test_nodes_come_out_of_the_registry(complete, cluster):
     assert complete(f"distctl --masters={master.address} stats b") == {"beta", "better"}
 
 
+def test_procedures_come_out_of_what_is_served(complete, cluster):
+    master = cluster.master()
+    cluster.node(master.address, name="only")
+    line = f"distctl --masters {master.address} call"
+    assert "ARITH_PROG/1/ARITH_SUM" in complete(f"{line} ")
+    assert complete(f"{line} ARI") == {"ARITH_PROG/1/ARITH_SUM"}
+    assert complete(f"{line} ARITH_PROG/1/ARITH_SUM ") in ({"arguments, a JSON array"}, set())
+
+
 def test_a_name_with_a_colon_is_completed_behind_it(cluster, tmp_path):
     """readline's words end at a colon, and so does what bash replaces."""
     master = cluster.master()

@@ -1,5 +1,5 @@
 # Completion of distctl(1) for bash: commands, options, nodes out of the registry, and
-# procedures out of the .x file. It needs nothing of the package bash-completion.
+# procedures out of the .x file, or of what is served. It needs nothing of the package bash-completion.
 
 # The words of the line so far, split at blanks alone: readline cuts at ':' and '=' too.
 # Sets words, cur, and what the words say: command, operands, masters, reading.
@@ -66,6 +66,16 @@ _distctl_procedures()
 		done | sort -u
 }
 
+# Of what is served, by the whole way to them.
+_distctl_served()
+{
+	[[ $masters ]] || return
+	"$program" --masters "$masters" --timeout-ms 1000 procedures 2>/dev/null |
+		while read -r name _; do
+			[[ $name == */* ]] && echo "$name"
+		done
+}
+
 _distctl_options()
 {
 	printf '%s\n' --masters --json --timeout-ms --help --version
@@ -73,7 +83,7 @@ _distctl_options()
 	nodes | services) echo --all ;;
 	drain) echo --wait-ms ;;
 	call) printf '%s\n' --node --address --idempotent --define --include ;;
-	procedures) printf '%s\n' --define --include ;;
+	procedures) printf '%s\n' --node --address --define --include ;;
 	esac
 }
 
@@ -97,7 +107,8 @@ _distctl_word()
 	call | procedures)
 		if ((${#operands[@]} == 0)); then
 			_distctl_files
-		elif ((${#operands[@]} == 1)) && [[ $command == call ]]; then
+			[[ $command == call ]] && _distctl_offer < <(_distctl_served)
+		elif ((${#operands[@]} == 1)) && [[ $command == call && ${operands[0]} == *.* ]]; then
 			_distctl_offer < <(_distctl_procedures)
 		fi ;;
 	esac

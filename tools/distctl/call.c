@@ -1,8 +1,9 @@
 /*
- * distctl call: any procedure of a .x file, with arguments and result in JSON.
+ * distctl call: any procedure of a .x file, or of an interface that a node hands out, with
+ * arguments and result in JSON.
  *
- * The interface is read and the arguments are converted before anything is opened, so
- * what is wrong with them is told without a call. The result's bytes are taken as they
+ * The interface is read and the arguments are converted before the call, so what is wrong
+ * with them is told without one; where there is a file nothing is opened before. The result's bytes are taken as they
  * come and converted when the call is over.
  */
 #include "distctl/config.h"
@@ -10,6 +11,7 @@
 #include "distctl/input.h"
 #include "distctl/interface.h"
 #include "distctl/json.h"
+#include "distctl/live.h"
 #include "distctl/message.h"
 #include "distctl/target.h"
 #include "distctl/text.h"
@@ -48,15 +50,16 @@ static void
 tell_failure(const char *where, const struct dist_json_failure *failure)
 {
 	char *path = text_clean(failure->path), *what = text_clean(failure->what);
-	char place[300] = "";
+	char *file = text_clean(failure->where.file), place[300] = "";
 
 	if (failure->where.file)
-		snprintf(place, sizeof(place), " (%s:%u)", failure->where.file,
+		snprintf(place, sizeof(place), " (%s:%u)", file ? file : "?",
 		         failure->where.line);
 	program_fail("%s: %s%s%s%s", where, path ? path : "", path && *path ? ": " : "",
 	             what ? what : "", place);
 	free(path);
 	free(what);
+	free(file);
 }
 
 /* --- Arguments -------------------------------------------------------------------- */
@@ -82,7 +85,7 @@ static int
 read_arguments(struct call *call)
 {
 	const struct config *config = call->config;
-	const char *json = config->n_names > 2 ? config->names[2] : "[]";
+	const char *json = config->n_names > 1 ? config->names[1] : "[]";
 	size_t length;
 	char *input;
 	int status;
@@ -175,15 +178,14 @@ call_target(struct call *call, const struct target *target)
 	return status ? status : print_result(call, target);
 }
 
+/* What is to be called has been found. */
 static int
-call_procedure(struct call *call, const struct dist_spec *spec)
+call_procedure(struct call *call)
 {
 	struct target target;
 	int status;
 
-	status = interface_find(&call->procedure, spec, call->config->names[1]);
-	if (!status)
-		status = read_arguments(call);
+	status = read_arguments(call);
 	if (!status)
 		status = target_open(&target, call->config, call->procedure.prog,
 		                     call->procedure.vers);
@@ -194,19 +196,52 @@ call_procedure(struct call *call, const struct dist_spec *spec)
 	return status;
 }
 
+static int
+call_by_file(struct call *call)
+{
+	struct dist_spec spec;
+	int status;
+
+	status = interface_read(&spec, call->config->file, call->config);
+	if (!status)
+		status = interface_find(&call->procedure, &spec, call->config->names[0]);
+	if (!status)
+		status = call_procedure(call);
+	dist_spec_fini(&spec);
+	return status;
+}
+
+static int
+call_by_what_is_served(struct call *call)
+{
+	const char *name = call->config->names[0];
+	struct dist_spec_way way;
+	struct live live;
+	int status;
+
+	if (!dist_spec_way_of(name, &way) || !way.program.text)
+		return program_wrong_usage("'%s': without a FILE.x, say "
+		                           "PROGRAM/PROCEDURE or "
+		                           "PROGRAM/VERSION/PROCEDURE",
+		                           name);
+	status = live_open(&live, call->config, &way.program, &way.version);
+	if (!status)
+		status = live_find(&call->procedure, &live, &way.procedure);
+	if (!status)
+		status = call_procedure(call);
+	live_close(&live);
+	return status;
+}
+
 int
 call_run(const struct config *config)
 {
 	struct call call = { .config = config };
-	struct dist_spec spec;
 	int status;
 
-	status = interface_read(&spec, config->names[0], config);
-	if (!status)
-		status = call_procedure(&call, &spec);
+	status = config->file ? call_by_file(&call) : call_by_what_is_served(&call);
 	free(call.arguments.data);
 	free(call.reply.data);
 	free(call.result.data);
-	dist_spec_fini(&spec);
 	return status;
 }

@@ -48,9 +48,10 @@ static const struct program_option options[] = {
 	               "node is gone"),
 	PROGRAM_NUMBER(wait_ms, "wait-ms", 1, INT_MAX,
 	               "drain: how long to wait for the nodes to leave; 60000"),
-	PROGRAM_TEXT(node, "node", "NODE", "call: this node, and no other"),
+	PROGRAM_TEXT(node, "node", "NODE",
+	             "call, procedures: this node, and no other"),
 	PROGRAM_TEXT(address, "address", "HOST:PORT",
-	             "call: this server, stock ones too, and no masters"),
+	             "call, procedures: this server, stock ones too, and no masters"),
 	PROGRAM_FLAG(idempotent, "idempotent",
 	             "call: running twice does no harm, so try another node when one "
 	             "is lost"),
@@ -78,11 +79,15 @@ static const struct program_usage usage = {
 		"                    what is wrong and what to do about it\n"
 		"  drain NODE...     have these nodes leave once their calls are done, and wait\n"
 		"                    until they are no longer listed\n"
-		"  call FILE.x PROCEDURE [JSON]\n"
+		"  call [FILE.x] PROCEDURE [JSON]\n"
 		"                    call a procedure with the arguments in a JSON array, [] when\n"
 		"                    left out, - for standard input; print the result as JSON.\n"
-		"                    PROCEDURE is its name, or PROGRAM/VERSION/NAME\n"
-		"  procedures FILE.x the procedures there are in it; no master is asked\n"
+		"                    PROCEDURE is PROGRAM/NAME or PROGRAM/VERSION/NAME, and with a\n"
+		"                    FILE.x the NAME will do. Without one a node that serves the\n"
+		"                    program is asked what it takes\n"
+		"  procedures [FILE.x | PROGRAM[/VERSION]]\n"
+		"                    the procedures there are in the file, and no master is asked;\n"
+		"                    without one, those that are served\n"
 		"\n"
 		"NODE is a node's name or its HOST:PORT.\n"
 		"\n",
@@ -111,16 +116,17 @@ static const struct command commands[] = {
 	  .words = { "a NODE" },
 	  .run = drain_run },
 	{ .name = "call",
-	  .min_names = 2,
-	  .max_names = 3,
-	  .words = { "a FILE.x", "a PROCEDURE" },
+	  .min_names = 1,
+	  .max_names = 2,
+	  .words = { "a PROCEDURE" },
 	  .takes_server = true,
+	  .takes_file = true,
 	  .run = call_run },
 	{ .name = "procedures",
-	  .min_names = 1,
 	  .max_names = 1,
-	  .words = { "a FILE.x" },
-	  .asks_nobody = true,
+	  .takes_server = true,
+	  .takes_file = true,
+	  .file_is_all = true,
 	  .run = procedures_run },
 };
 
@@ -138,6 +144,29 @@ find_command(const char *name)
 	return NULL;
 }
 
+/* No name in an interface has a '.' in it. */
+static void
+take_file(struct config *config)
+{
+	if (!config->command->takes_file || config->n_names == 0 ||
+	    !strchr(config->names[0], '.'))
+		return;
+	config->file = config->names[0];
+	config->names++;
+	config->n_names--;
+}
+
+/* Whether there is somebody to be asked, where somebody is. */
+static bool
+has_where_to_ask(const struct config *config)
+{
+	const struct command *command = config->command;
+
+	return config->masters || (config->file && command->file_is_all) ||
+	       (command->takes_addresses && config->n_names > 0) ||
+	       (command->takes_server && config->address);
+}
+
 /* False: the words that are no options make no sense, and a sentence said so. */
 static bool
 set_words(struct config *config, char *const *words, size_t n_words)
@@ -149,12 +178,12 @@ set_words(struct config *config, char *const *words, size_t n_words)
 	config->command = find_command(words[0]);
 	config->names = words + 1;
 	config->n_names = n_words - 1;
+	if (config->command)
+		take_file(config);
 	if (!config->command)
 		program_wrong_usage("'%s' is not a command: %s", words[0],
 		                    command_names);
-	else if (!config->masters && !config->command->asks_nobody &&
-	         !(config->command->takes_addresses && config->n_names > 0) &&
-	         !(config->command->takes_server && config->address))
+	else if (!has_where_to_ask(config))
 		program_wrong_usage("--masters is missing: where to ask, such as "
 		                    "'--masters localhost'");
 	else if (config->n_names < config->command->min_names)
@@ -162,7 +191,7 @@ set_words(struct config *config, char *const *words, size_t n_words)
 		                    config->command->words[config->n_names]);
 	else if (config->n_names > config->command->max_names)
 		program_wrong_usage("%s takes no '%s'", words[0],
-		                    words[1 + config->command->max_names]);
+		                    config->names[config->command->max_names]);
 	else
 		return true;
 	return false;

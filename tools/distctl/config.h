@@ -22,7 +22,8 @@ struct config {
 	/* For the preprocessor: "NAME=VALUE", and directories. */
 	const char *defines[CONFIG_PATHS_MAX], *includes[CONFIG_PATHS_MAX];
 	size_t n_defines, n_includes;
-	char *const *names; /* the words behind the command; argv's */
+	const char *file;   /* FILE.x; NULL: what is served says what there is to call */
+	char *const *names; /* the words behind the command, and behind the file; argv's */
 	size_t n_names;
 };
 
@@ -33,7 +34,8 @@ struct command {
 	const char *words[2];
 	bool takes_addresses; /* instead of names and --masters */
 	bool takes_server;    /* --address, instead of --masters */
-	bool asks_nobody;     /* no masters either */
+	bool takes_file;      /* a FILE.x first, or none */
+	bool file_is_all;     /* with one, nobody is asked */
 	/* Returns the exit status. */
 	int (*run)(const struct config *config);
 };

@@ -51,8 +51,8 @@ refuse_number(const char *name, const struct dist_spec_value *number)
 	                                         : "defined in C, and not known here");
 }
 
-static int
-find_numbers(struct procedure *procedure)
+int
+interface_number(struct procedure *procedure)
 {
 	const struct dist_spec_found *found = &procedure->found;
 
@@ -84,5 +84,5 @@ interface_find(struct procedure *ret_procedure, const struct dist_spec *spec,
 		dist_spec_find_procedures(spec, name, tell_found, NULL);
 		return PROGRAM_WRONG_USAGE;
 	}
-	return find_numbers(ret_procedure);
+	return interface_number(ret_procedure);
 }

@@ -23,6 +23,9 @@ struct procedure {
 	rpcproc_t proc;
 };
 
+/* Fill in the numbers of what was found. An exit status, with a sentence unless it is 0. */
+int interface_number(struct procedure *procedure);
+
 /* The one called @name, see x/find.h. An exit status, with a sentence unless it is 0.
  */
 int interface_find(struct procedure *ret_procedure, const struct dist_spec *spec,

@@ -74,6 +74,7 @@ masters_close(struct masters *masters)
 	for (size_t i = 0; i < masters->n; i++)
 		server_close(&masters->list[i]);
 	free(masters->list);
+	memset(masters, 0, sizeof(*masters));
 }
 
 void

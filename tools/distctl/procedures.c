@@ -1,13 +1,18 @@
-/* distctl procedures: what there is to call in a .x file. No master is asked. */
+/*
+ * distctl procedures: what there is to call, in a .x file, or without one in the interfaces
+ * that nodes hand out. With a file no master is asked.
+ */
 #include "distctl/config.h"
 
 #include "distctl/interface.h"
 #include "distctl/json.h"
+#include "distctl/live.h"
 #include "distctl/table.h"
 #include "program/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What it is printed to: one of the two. */
 struct output {
@@ -154,29 +159,113 @@ add_found(const struct dist_spec_found *found, void *arg)
 		add_row(&output->table, found);
 }
 
-static int
-print_procedures(const struct dist_spec *spec, bool json)
+static void
+output_init(struct output *output, bool json)
 {
-	struct output output = { .json = json ? json_array() : NULL };
+	output->json = json ? json_array() : NULL;
+	table_init(&output->table, columns, sizeof(columns) / sizeof(columns[0]));
+}
+
+static int
+output_print(struct output *output)
+{
+	int status = output->json ? json_print("procedures", output->json)
+	                          : table_print(&output->table);
+
+	table_fini(&output->table);
+	return status;
+}
+
+/* --- Of a file -------------------------------------------------------------------- */
+
+static int
+print_file(const struct config *config)
+{
+	struct output output;
+	struct dist_spec spec;
 	int status;
 
-	table_init(&output.table, columns, sizeof(columns) / sizeof(columns[0]));
-	dist_spec_find_procedures(spec, NULL, add_found, &output);
-	status = output.json ? json_print("procedures", output.json)
-	                     : table_print(&output.table);
-	table_fini(&output.table);
+	if (config->n_names > 0)
+		return program_wrong_usage("procedures of a FILE.x takes no '%s'",
+		                           config->names[0]);
+	status = interface_read(&spec, config->file, config);
+	if (!status) {
+		output_init(&output, config->json);
+		dist_spec_find_procedures(&spec, NULL, add_found, &output);
+		status = output_print(&output);
+	}
+	dist_spec_fini(&spec);
+	return status;
+}
+
+/* --- Of what is served ------------------------------------------------------------ */
+
+/* False: there is no interface of it. */
+static bool
+add_service(struct output *output, const struct live_service *service)
+{
+	struct dist_spec_found found = { service->served.program,
+		                         service->served.version, NULL };
+
+	if (!service->spec)
+		return false;
+	for (found.procedure = found.version->procedures; found.procedure;
+	     found.procedure = found.procedure->next)
+		add_found(&found, output);
+	return true;
+}
+
+/* Those whose interface is known are shown, also when others' are not. */
+static int
+print_services(const struct live *live, bool json)
+{
+	int status = PROGRAM_DONE, printed;
+	struct output output;
+
+	output_init(&output, json);
+	for (size_t i = 0; i < live->n_services; i++) {
+		if (!add_service(&output, &live->services[i]))
+			status = PROGRAM_FAILED;
+	}
+	printed = output_print(&output);
+	return status ? status : printed;
+}
+
+/* "PROGRAM" or "PROGRAM/VERSION"; nothing: all there are. */
+static void
+split_name(const char *name, struct dist_spec_part *ret_program,
+           struct dist_spec_part *ret_version)
+{
+	const char *slash = name ? strchr(name, '/') : NULL;
+
+	*ret_program = (struct dist_spec_part){ NULL, 0 };
+	*ret_version = (struct dist_spec_part){ NULL, 0 };
+	if (!name)
+		return;
+	*ret_program = (struct dist_spec_part){
+		name, slash ? (size_t)(slash - name) : strlen(name)
+	};
+	if (slash)
+		*ret_version = (struct dist_spec_part){ slash + 1, strlen(slash + 1) };
+}
+
+static int
+print_what_is_served(const struct config *config)
+{
+	struct dist_spec_part program, version;
+	struct live live;
+	int status;
+
+	split_name(config->n_names > 0 ? config->names[0] : NULL, &program, &version);
+	status = live_open(&live, config, &program, &version);
+	if (!status)
+		status = print_services(&live, config->json);
+	live_close(&live);
 	return status;
 }
 
 int
 procedures_run(const struct config *config)
 {
-	struct dist_spec spec;
-	int status;
-
-	status = interface_read(&spec, config->names[0], config);
-	if (!status)
-		status = print_procedures(&spec, config->json);
-	dist_spec_fini(&spec);
-	return status;
+	return config->file ? print_file(config) : print_what_is_served(config);
 }

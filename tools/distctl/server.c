@@ -14,7 +14,9 @@ server_open(struct server *server, const char *address, rpcprog_t prog, rpcvers_
 		.servers = address,
 		.connect_timeout_ms = timeout_ms,
 	};
-	const struct dist_call_options calls = { .timeout_ms = timeout_ms };
+	/* Of several addresses one gets all calls. */
+	const struct dist_call_options calls = { .timeout_ms = timeout_ms,
+		                                 .affinity = 1 };
 	enum dist_err err;
 
 	memset(server, 0, sizeof(*server));
