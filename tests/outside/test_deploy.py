@@ -5,7 +5,6 @@ hosts file, and runs the command that stands in the file, with the installed pro
 """
 
 import re
-import shutil
 import signal
 
 import pytest
@@ -13,36 +12,12 @@ import yaml
 
 from conftest import HERE, InstalledCluster
 from harness import BUILD, command
-from namespace import Namespace, allowed
+from hosts import Network, allowed
 
 DEPLOY = HERE.parents[1] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 KUBERNETES = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
 ADDRESSES = {"master": "10.78.0.2", "web": "10.78.0.3", "caller": "10.78.0.4"}
-
-
-class Host:
-    """What a container is to its programs: an address, names of others, its processes."""
-
-    def __init__(self, bridge, name, address, hosts):
-        self.name = name
-        self.address = address
-        self.namespace = Namespace()
-        self.process = None
-        pid = str(self.namespace.holder.pid)
-        must(bridge.run("ip", "link", "add", f"to-{name}", "type", "veth", "peer", "name",
-                        "eth0", "netns", pid))
-        must(bridge.run("ip", "link", "set", f"to-{name}", "master", "bridge0", "up"))
-        must(self.run("ip", "addr", "add", f"{address}/24", "dev", "eth0"))
-        must(self.run("ip", "link", "set", "eth0", "up"))
-        must(self.run("mount", "--bind", hosts, "/etc/hosts"))
-
-    def run(self, *arguments):
-        return self.namespace.run(*arguments)
-
-
-def must(done):
-    assert done.returncode == 0, done.stderr
 
 
 class Cluster(InstalledCluster):
@@ -60,58 +35,47 @@ class Story:
 
     def __init__(self, installed, folder):
         self.cluster = Cluster(installed)
-        self.hosts = {}
-        self.hosts_file = folder / "hosts"
-        self.hosts_file.write_text("127.0.0.1 localhost\n" + "".join(
-            f"{address} {name}\n" for name, address in ADDRESSES.items()))
-        self.bridge = Namespace()
-        must(self.bridge.run("ip", "link", "add", "bridge0", "type", "bridge"))
-        must(self.bridge.run("ip", "link", "set", "bridge0", "up"))
-
-    def host(self, name):
-        if name not in self.hosts:
-            number = len(self.hosts) + 10
-            address = ADDRESSES.get(name, f"10.78.0.{number}")
-            self.hosts[name] = Host(self.bridge, name, address, self.hosts_file)
-        return self.hosts[name]
+        self.network = Network(ADDRESSES, folder / "hosts")
+        self.processes = {}
 
     def up(self, service, name=None):
         """`compose up` of one container; its process."""
-        host = self.host(name or service)
+        name = name or service
         program, *arguments = COMPOSE["services"][service]["command"]
-        host.process = self.cluster.start(self.cluster.program(program), *arguments,
-                                          prefix=host.namespace.prefix)
-        return host.process
+        prefix = self.network.host(name).namespace.prefix
+        self.processes[name] = self.cluster.start(self.cluster.program(program), *arguments,
+                                                  prefix=prefix)
+        return self.processes[name]
 
     def stop(self, name):
         """`compose stop`: SIGTERM, and the service's grace period."""
         service = "node" if name.startswith("node") else name
         grace = COMPOSE["services"][service].get("stop_grace_period", "10s")
-        status = self.hosts[name].process.stop(signal.SIGTERM, int(grace.rstrip("s")))
-        assert status == 0, self.hosts[name].process.text()
+        status = self.processes[name].stop(signal.SIGTERM, int(grace.rstrip("s")))
+        assert status == 0, self.processes[name].text()
 
     def healthy(self, name):
         """What the service's healthcheck says, inside its container."""
         service = "node" if name.startswith("node") else name
         kind, program, *arguments = COMPOSE["services"][service]["healthcheck"]["test"]
         assert kind == "CMD"
-        return self.hosts[name].run(self.cluster.program(program), *arguments).returncode == 0
+        done = self.network.host(name).run(self.cluster.program(program), *arguments)
+        return done.returncode == 0
 
     def addresses(self, *names):
         """Nodes without --name are known by these."""
-        return {f"{self.hosts[name].address}:4000" for name in names}
+        return {f"{self.network.host(name).address}:4000" for name in names}
 
     def close(self):
         try:
             self.cluster.close()
         finally:
-            for space in [host.namespace for host in self.hosts.values()] + [self.bridge]:
-                space.close()
+            self.network.close()
 
 
 @pytest.fixture
 def story(installed, tmp_path):
-    reason = allowed() or (None if shutil.which("ip") else "needs ip")
+    reason = allowed()
     if reason:
         pytest.skip(reason)
     played = Story(installed, tmp_path)
@@ -126,7 +90,7 @@ def test_the_compose_files_story(story):
     nodes = [f"node-{i}" for i in range(1, 5)]
     for name in nodes[:2]:
         story.up("node", name)
-    story.cluster.prefix = story.host("caller").namespace.prefix
+    story.cluster.prefix = story.network.host("caller").namespace.prefix
     story.cluster.wait_nodes("master:3000", exactly=story.addresses(*nodes[:2]))
     load = story.cluster.load("master:3000")
     load.wait_answers(story.addresses(*nodes[:2]))
@@ -156,7 +120,7 @@ def test_the_compose_files_story(story):
     load.wait_answers(story.addresses(*nodes[:2]))
 
     # The front calls the same nodes, by way of its own master.
-    page = story.host("caller").run("curl", "-sf", "http://web:8080/palindrome?n=1000")
+    page = story.network.host("caller").run("curl", "-sf", "http://web:8080/palindrome?n=1000")
     assert page.returncode == 0 and page.stdout, page.stderr
 
     report = load.end()
