@@ -1,0 +1,262 @@
+"""The manual in docs/, run as it is written: a page that lies fails a test.
+
+docs/README.md says which pages there are. Each begins anew, on three machines that have
+the programs installed: alpha, beta and gamma, namespaces with a network and a folder in
+common. Its fenced blocks are taken one after the other; the words behind the fence say
+what each is:
+
+    ```x NAME  ```c NAME  ```make NAME
+        the file NAME, which is written into the folder. The paragraph before names it too,
+        for readers do not see the fence.
+    ```sh
+        commands, pasted into alpha's shell. Each has to end well.
+    ```console
+        a session. "$ " begins a command on alpha, "beta$ " one on beta, "> " goes on with
+        it. Below it stands all that it prints, stdout and stderr. "..." in a line is what
+        varies; alone it is any number of lines. One that fails has "$ echo $?" behind it.
+        One that ends in "&" goes on; the lines below it are waited for.
+    ```LANGUAGE shown
+        is not run. NOT_RUN has each of them, and why.
+
+Names in the prose are held against the programs' --help, the headers and the files there
+are.
+"""
+
+import os
+import re
+import shlex
+
+import pytest
+
+from conftest import CC, HERE, SANITIZE
+from harness import Process
+from hosts import Network, allowed
+from pages import Page, line_pattern, output_matches, steps
+
+ROOT = HERE.parents[1]
+DOCS = ROOT / "docs"
+INDEX = Page(DOCS / "README.md")
+PAGES = {path: Page(DOCS / path)
+         for path in re.findall(r"\]\(([\w-]+\.md)\)",
+                                INDEX.prose_text().split("\n## ")[1])}
+ADDRESSES = {"alpha": "10.79.0.1", "beta": "10.79.0.2", "gamma": "10.79.0.3"}
+
+FILES = {"x", "c", "make"}
+
+# (page, language): how many, and why they are not run.
+NOT_RUN = {
+    ("tutorial.md", "sh"): (1, "installs on the machine itself"),
+}
+
+
+def test_the_manual_has_its_parts():
+    assert list(PAGES) == ["tutorial.md"]
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text()
+
+
+def test_what_is_not_run_is_listed():
+    shown = {}
+    for page in PAGES.values():
+        for block in page.blocks:
+            if block.words == ["shown"]:
+                key = page.name, block.language
+                shown[key] = shown.get(key, 0) + 1
+    assert shown == {key: number for key, (number, _) in NOT_RUN.items()}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.name)
+def test_each_block_is_of_a_kind_that_is_run(page):
+    for block in page.blocks:
+        if block.words == ["shown"]:
+            continue
+        if block.language in FILES:
+            assert len(block.words) == 1, f"{block.place}: which file is it?"
+            assert f"`{block.words[0]}`" in block.before, \
+                f"{block.place}: the text before it does not name {block.words[0]}"
+        else:
+            assert block.language in ("sh", "console"), block.place
+            assert block.words == [], block.place
+        if block.language == "console":
+            assert steps(block), block.place
+    for number, line in page.prose:
+        assert not re.match(r"    \S|\t", line), \
+            f"{page.name}:{number}: an indented block, which is not run"
+
+
+# --- A page is played --------------------------------------------------------------------
+
+
+class Terminal(Process):
+    """A shell on one of the machines. What it starts in the background it keeps.
+
+    stdout has what commands print, both streams in one; stderr what those print that run
+    on, so that neither gets between the other's lines.
+    """
+
+    def __init__(self, host, env, folder):
+        super().__init__(["bash"], env=env, prefix=host.namespace.prefix)
+        # Entering a namespace leaves the folder; what was started ends with its shell.
+        self.write(f"cd {shlex.quote(str(folder))}\n"
+                   "trap 'kill $(jobs -p) 2>/dev/null; wait; exit 0' EXIT\n"
+                   "trap 'failed=$?' ERR\n")
+
+    def run(self, text, verdict):
+        """What @text prints, and its status; @verdict: of all of it, or any that failed."""
+        since = self.mark()
+        # The group begins with the last one's status, which `echo $?` may ask for.
+        self.write(f"failed=0; (exit ${{status:-0}}); {{ {text}\n}} </dev/null 2>&1; "
+                   f"status=$?; printf '\\n@ended %d\\n' ${verdict}\n")
+        _, match = self.wait_line(r"^@ended (\d+)$", 120, since)
+        with self.changed:
+            lines = [line.text for line in self.lines[since:] if line.stream == "out"]
+        lines = lines[:lines.index(match[0])]
+        # The mark begins with a line's end, so that it stands in a line of its own.
+        if lines[-1] == "":
+            lines.pop()
+        return [line for line in lines if not re.match(r"bash: line \d+: +\d+ \w+", line)], \
+            int(match[1])
+
+    def run_on(self, text, output, place):
+        """Starts @text, and waits for the lines of its output that are shown."""
+        since = self.mark()
+        self.write(f"{{ {text}\n}} </dev/null >&2\n")
+        for line in output:
+            if line != "...":
+                self.wait_shown(line, since, place)
+
+    def wait_shown(self, line, since, place):
+        try:
+            self.wait_line(f"^{line_pattern(line)}$", 60, since)
+        except AssertionError as failure:
+            raise AssertionError(f"{place}: {failure}") from None
+
+
+class Player:
+    """Plays the blocks of a page, in order, on machines that are made as they are named."""
+
+    def __init__(self, installed, network, tmp_path):
+        self.network = network
+        self.work = tmp_path / "work"
+        self.work.mkdir()
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        sanitize = "" if SANITIZE == "none" else f"-fsanitize={SANITIZE}"
+        # Under a sanitizer the user's code is built with it too.
+        (tools / "cc").write_text(f'#!/bin/sh\nexec {CC} {sanitize} "$@"\n')
+        (tools / "cc").chmod(0o755)
+        self.env = dict(installed.env, LD_LIBRARY_PATH=str(installed.libdir), CC="cc",
+                        CFLAGS="", LDFLAGS="", NO_COLOR="1", LC_ALL="C.UTF-8",
+                        MANPATH=str(installed.prefix / "share" / "man"),
+                        PATH=f"{tools}:{installed.bin}:{os.environ['PATH']}")
+        self.terminals = {}
+
+    def terminal(self, host):
+        if host not in self.terminals:
+            self.terminals[host] = Terminal(self.network.host(host), self.env, self.work)
+        return self.terminals[host]
+
+    def play(self, block):
+        if block.words == ["shown"]:
+            return
+        if block.language in FILES:
+            (self.work / block.words[0]).write_text(block.text)
+        elif block.language == "sh":
+            printed, failed = self.terminal("alpha").run(block.text, "failed")
+            assert not failed, f"{block.place}: failed\n" + "\n".join(printed)
+        else:
+            self.play_session(steps(block))
+
+    def play_session(self, session):
+        for step, following in zip(session, [*session[1:], None]):
+            terminal = self.terminal(step.host)
+            if step.runs_on:
+                terminal.run_on(step.command, step.output, step.place)
+                continue
+            printed, failed = terminal.run(step.command, "status")
+            told = "\n".join(printed)
+            assert not failed or following and following.command == "echo $?", \
+                f"{step.place}: failed with {failed}\n{told}"
+            assert output_matches(step.output, printed), \
+                f"{step.place}: {step.command}\nprinted:\n{told}"
+
+    def close(self):
+        for terminal in self.terminals.values():
+            terminal.popen.stdin.close()
+        for terminal in reversed(self.terminals.values()):
+            terminal.wait(60)
+            terminal.finish()
+
+
+@pytest.fixture
+def player(installed, tmp_path):
+    reason = allowed()
+    if reason:
+        pytest.skip(reason)
+    network = Network(ADDRESSES, tmp_path / "hosts")
+    played = Player(installed, network, tmp_path)
+    try:
+        yield played
+        played.close()
+    finally:
+        network.close()
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.name)
+def test_the_page_is_true(player, page):
+    for block in page.blocks:
+        player.play(block)
+
+
+# --- What the prose names ----------------------------------------------------------------
+
+
+ALL = [INDEX, *PAGES.values()]
+HEADERS = "".join(path.read_text() for path in
+                  sorted((ROOT / "lib" / "include" / "dist").glob("*.h")))
+PROGRAMS = ["distgen", "distmaster", "distnode", "distctl", "distbench"]
+
+# Options of others' programs that the prose names.
+FOREIGN_OPTIONS = set()
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.prose_text()):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.path.parent / path) if path else page.path
+        assert there.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(there), f"{page.name}: {target}"
+
+
+def anchors(path):
+    """As GitHub makes them of headings."""
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", path.read_text(), re.M)}
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_names_of_the_library_are_there(page):
+    for number, code in page.inline_code():
+        for name in re.findall(r"\b(?:dist_\w+|DIST_E\w+)", code):
+            name = name.removeprefix("DIST_E")
+            assert re.search(rf"\b{name}\b", HEADERS), f"{page.name}:{number}: {name}"
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_options_are_ones_that_the_programs_have(installed, page):
+    known = set().union(*(re.findall(r"--[a-z-]+", installed.run(installed.bin / name,
+                                                                 "--help"))
+                          for name in PROGRAMS))
+    named = {option for _, code in page.inline_code()
+             for option in re.findall(r"(?<!\S)--[a-z-]+", code)}
+    assert named <= known | FOREIGN_OPTIONS
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_pages_of_the_man_are_there(page):
+    for name, section in re.findall(r"\b(dist\w*)\((\d)\)", page.prose_text()):
+        made = ROOT / "man" / f"{name}.{section}.scd"
+        header = ROOT / "lib" / "include" / "dist" / f"{name.removeprefix('dist_')}.h"
+        assert made.exists() or section == "3" and header.exists(), f"{page.name}: {name}"
