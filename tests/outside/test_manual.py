@@ -19,7 +19,7 @@ what each is:
         is not run. NOT_RUN has each of them, and why.
 
 Names in the prose are held against the programs' --help, the headers and the files there
-are.
+are; the tables of errors against the library, the man pages and the sources.
 """
 
 import os
@@ -50,7 +50,7 @@ NOT_RUN = {
 
 
 def test_the_manual_has_its_parts():
-    assert list(PAGES) == ["tutorial.md"]
+    assert list(PAGES) == ["tutorial.md", "errors.md"]
     assert "(docs/README.md)" in (ROOT / "README.md").read_text()
 
 
@@ -240,7 +240,7 @@ def anchors(path):
 def test_names_of_the_library_are_there(page):
     for number, code in page.inline_code():
         for name in re.findall(r"\b(?:dist_\w+|DIST_E\w+)", code):
-            name = name.removeprefix("DIST_E")
+            name = name.removeprefix("DIST_")
             assert re.search(rf"\b{name}\b", HEADERS), f"{page.name}:{number}: {name}"
 
 
@@ -260,3 +260,75 @@ def test_pages_of_the_man_are_there(page):
         made = ROOT / "man" / f"{name}.{section}.scd"
         header = ROOT / "lib" / "include" / "dist" / f"{name.removeprefix('dist_')}.h"
         assert made.exists() or section == "3" and header.exists(), f"{page.name}: {name}"
+
+
+# --- The tables of errors ----------------------------------------------------------------
+
+
+ERRORS_C = r"""
+#include <dist/dist.h>
+#include <stdio.h>
+#include <string.h>
+
+int
+main(void)
+{
+	for (int i = 1; strcmp(dist_error_name(i), "DIST_?"); i++)
+		printf("%s|%d|%s\n", dist_error_name(i), dist_error_to_clnt_stat(i),
+		       dist_error_string(i));
+	return 0;
+}
+"""
+
+
+def statuses(installed):
+    """The numbers of enum clnt_stat by name, as libtirpc's header has them."""
+    header = installed.run("sh", "-c",
+                           "echo '#include <rpc/rpc.h>' | "
+                           "$CC -E - $(pkg-config --cflags dist)")
+    body = re.search(r"enum clnt_stat \{(.*?)\};", header, re.S)[1]
+    return {name: int(number) for name, number in re.findall(r"(RPC_\w+)\s*=\s*(\d+)", body)}
+
+
+def test_each_error_is_told_as_the_library_has_it(installed, tmp_path):
+    source, program = tmp_path / "errors.c", tmp_path / "errors"
+    source.write_text(ERRORS_C)
+    installed.run("sh", "-c", f"$CC $CFLAGS {source} -o {program} $LDFLAGS "
+                              "$(pkg-config --cflags --libs dist)")
+    numbers = statuses(installed)
+    told = [(row[0].strip("`"), str(numbers[row[1]]), row[2])
+            for row in PAGES["errors.md"].rows("## All of them")]
+    assert told == [tuple(line.split("|"))
+                    for line in installed.run(program).splitlines()]
+
+
+def test_statuses_are_ones_of_onc_rpc(installed):
+    rows = PAGES["errors.md"].rows("## When the server says no")
+    assert {row[0] for row in rows} <= set(statuses(installed))
+
+
+def exit_statuses(program):
+    """Those that the man page tells of."""
+    path = next((ROOT / "man").glob(f"{program}.[18].scd"))
+    section = re.split(r"^# ", path.read_text().split("# EXIT STATUS\n")[1], flags=re.M)[0]
+    return set(re.findall(r"^\*(\d)\*$|(?:^|\. )(\d):", section, re.M))
+
+
+def test_exit_statuses_are_those_of_the_man_pages():
+    told = {row[0].strip("`"): {str(i) for i, cell in enumerate(row[1:]) if cell}
+            for row in PAGES["errors.md"].rows("## Exit statuses")}
+    assert told == {name: {"".join(pair) for pair in exit_statuses(name)}
+                    for name in PROGRAMS}
+
+
+LOGGED = re.compile(r"(?:dist_log_(?:warning|error)\(|dist_log\(DIST_LOG_(?:WARNING|ERROR),"
+                    r"|agent_log_trouble\(agent,)\s*\"([a-z-]+)\"")
+
+
+def test_each_warning_is_told():
+    logged = set()
+    for folder in ("lib", "node", "master", "tools"):
+        for path in (ROOT / folder).rglob("*.c"):
+            logged.update(LOGGED.findall(path.read_text()))
+    told = [row[0].strip("*") for row in PAGES["errors.md"].rows("## Lines in the log")]
+    assert sorted(told) == sorted(logged)
