@@ -50,7 +50,8 @@ NOT_RUN = {
 
 
 def test_the_manual_has_its_parts():
-    assert list(PAGES) == ["tutorial.md", "x-files.md", "errors.md"]
+    assert list(PAGES) == ["tutorial.md", "x-files.md", "calling.md",
+                           "errors.md"]
     assert "(docs/README.md)" in (ROOT / "README.md").read_text()
 
 
