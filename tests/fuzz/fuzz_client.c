@@ -131,9 +131,8 @@ static int
 take_connection(void)
 {
 	struct timeval limit = { 100, 0 };
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), on = 1;
+	int fd = fuzz_accept(listener), on = 1;
 
-	FUZZ_CHECK(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -146,14 +145,11 @@ take_call(int fd)
 {
 	uint8_t bytes[1024];
 	uint32_t length;
-	ssize_t n = recv(fd, bytes, 4, MSG_WAITALL);
 
-	if (n != 4)
-		fprintf(stderr, "no call came: %s\n", n < 0 ? strerror(errno) : "the end");
-	FUZZ_CHECK(n == 4);
+	fuzz_take(fd, bytes, 4);
 	length = dist_load_be32(bytes) & ~DIST_RECORD_LAST;
 	FUZZ_CHECK(length >= 40 && length <= sizeof(bytes));
-	FUZZ_CHECK(recv(fd, bytes, length, MSG_WAITALL) == (ssize_t)length);
+	fuzz_take(fd, bytes, length);
 	return dist_load_be32(bytes);
 }
 
@@ -288,7 +284,7 @@ check_call(struct call *call, unsigned number, const struct bytes_buffer *sent)
 static void
 send_bytes(int fd, const uint8_t *bytes, size_t length, struct bytes_buffer *sent)
 {
-	ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
+	ssize_t n = TEMP_FAILURE_RETRY(send(fd, bytes, length, MSG_NOSIGNAL));
 
 	if (n > 0)
 		bytes_buffer_add(sent, bytes, (size_t)n);

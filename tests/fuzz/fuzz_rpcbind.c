@@ -68,10 +68,10 @@ peer_read_call(int fd)
 	uint8_t call[CALL_MAX];
 	size_t length;
 
-	FUZZ_CHECK(recv(fd, call, 4, MSG_WAITALL) == 4);
+	fuzz_take(fd, call, 4);
 	length = dist_load_be32(call) & 0x7fffffff;
 	FUZZ_CHECK(length <= sizeof(call));
-	FUZZ_CHECK(recv(fd, call, length, MSG_WAITALL) == (ssize_t)length);
+	fuzz_take(fd, call, length);
 	FUZZ_CHECK(dist_load_be32(call + 12) == RPCBPROG);
 }
 
@@ -86,12 +86,12 @@ peer_run(void *listener)
 	int fd;
 
 	for (;;) {
-		fd = accept4((int)(intptr_t)listener, NULL, NULL, SOCK_CLOEXEC);
-		FUZZ_CHECK(fd >= 0);
+		fd = fuzz_accept((int)(intptr_t)listener);
 		peer_read_call(fd);
 		bytes = peer_answer(&length);
 		for (at = 0; at < length; at += (size_t)n) {
-			n = send(fd, bytes + at, length - at, MSG_NOSIGNAL);
+			n = TEMP_FAILURE_RETRY(
+				send(fd, bytes + at, length - at, MSG_NOSIGNAL));
 			if (n < 0)
 				break; /* it had enough, and has closed */
 		}

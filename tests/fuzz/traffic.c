@@ -76,12 +76,11 @@ static void *
 relay_run(void *arg)
 {
 	struct relay *relay = arg;
-	int caller = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
+	int caller = fuzz_accept(relay->listener);
 	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct pollfd fds[] = { { .fd = caller, .events = POLLIN },
 		                { .fd = server, .events = POLLIN } };
 
-	FUZZ_CHECK(caller >= 0);
 	FUZZ_CHECK(!connect(server, &relay->to.sa, relay->to.length));
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		FUZZ_CHECK(poll(fds, 2, -1) > 0);
