@@ -50,6 +50,11 @@ static const struct program_option options[] = {
 		"elsewhere, ':PORT' on all addresses, port 0 any free one"),
 	PROGRAM_OTHER(add_host, "http-host", "NAME",
 	              "a name of this host that browsers call it by; up to 16 times"),
+	PROGRAM_FLAG(http_call, "http-call",
+	             "with --http: POST /call/PROGRAM/VERSION/PROCEDURE calls procedures, "
+	             "with JSON, for whoever shows the token of --http-token-file"),
+	PROGRAM_TEXT(http_token_file, "http-token-file", "FILE",
+	             "its first line is that token, of 16 to 256 characters"),
 	PROGRAM_NUMBER(options.stats_ms, "stats-ms", 100, INT_MAX,
 	               "with --http: how often nodes are asked what they count; 2000"),
 	PROGRAM_NUMBER(options.max_stats_bytes, "max-stats-bytes", 65536, SSIZE_MAX,
@@ -72,6 +77,22 @@ static const struct program_usage usage = {
 		"Exit status: 0 done, 1 failed, 2 wrong usage. distmaster(8) tells more.\n",
 };
 
+/* False: a sentence said why. */
+static bool
+check_call(const struct config *config)
+{
+	if (config->http_call && !config->http)
+		program_wrong_usage("--http-call is of use with --http alone");
+	else if (config->http_call && !config->http_token_file)
+		program_wrong_usage("--http-call wants --http-token-file FILE: a call can "
+		                    "change something");
+	else if (config->http_token_file && !config->http_call)
+		program_wrong_usage("--http-token-file is of use with --http-call alone");
+	else
+		return true;
+	return false;
+}
+
 bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
@@ -82,6 +103,10 @@ config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 	if (optind < argc) {
 		*ret_status = program_wrong_usage(
 			"'%s' is not an option; it takes nothing else", argv[optind]);
+		return false;
+	}
+	if (!check_call(&config)) {
+		*ret_status = PROGRAM_WRONG_USAGE;
 		return false;
 	}
 	/* Nobody else looks at what nodes count. */

@@ -14,6 +14,8 @@ struct config {
 	const char *http; /* where to serve HTTP; NULL: nowhere */
 	const char *http_hosts[CONFIG_HOSTS_MAX];
 	unsigned n_http_hosts;
+	bool http_call;
+	const char *http_token_file; /* with .http_call */
 	const char *user; /* who to be instead of root; NULL: whoever we are */
 };
 

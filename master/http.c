@@ -6,6 +6,9 @@
 
 #include "board.h"
 #include "feed.h"
+#ifdef HAVE_CALLS
+#include "gateway.h"
+#endif
 #include "host.h"
 #include "metrics.h"
 #include "nodes.h"
@@ -33,6 +36,7 @@ struct http {
 	struct dist_master *master;
 	struct feed *feed;
 	struct board *board;
+	struct gateway *gateway; /* NULL: nobody may call */
 	struct MHD_Daemon *daemon;
 };
 
@@ -76,10 +80,10 @@ large_response(struct text *text)
 	return response;
 }
 
-/* @text is taken. */
+/* @methods: what Allow says, where another one was used. @text is taken. */
 static enum MHD_Result
-reply(struct MHD_Connection *connection, unsigned status, const char *type,
-      struct text *text)
+reply_to(const char *methods, struct MHD_Connection *connection, unsigned status,
+         const char *type, struct text *text)
 {
 	struct MHD_Response *response = NULL;
 	enum MHD_Result result;
@@ -97,12 +101,21 @@ reply(struct MHD_Connection *connection, unsigned status, const char *type,
 	add_headers(response);
 	MHD_add_response_header(response, "Content-Type", type);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, "Allow", "GET, HEAD");
+		MHD_add_response_header(response, "Allow", methods);
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		MHD_add_response_header(response, "Retry-After", "1");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
+}
+
+static enum MHD_Result
+reply(struct MHD_Connection *connection, unsigned status, const char *type,
+      struct text *text)
+{
+	return reply_to("GET, HEAD", connection, status, type, text);
 }
 
 static enum MHD_Result
@@ -202,7 +215,7 @@ answer_readyz(struct http *http, struct MHD_Connection *connection)
 	return answer_why(connection, board_why_not_ready(http->board));
 }
 
-/* All of them only look; whatever is to change something must ask for a token first. */
+/* All of them only look; what changes something asks for a token first, see gateway.h. */
 static const struct {
 	const char *path;
 	enum MHD_Result (*answer)(struct http *http, struct MHD_Connection *connection);
@@ -216,19 +229,25 @@ static const struct {
 
 /* True: it was refused, and answered. */
 static bool
-request_refuse(struct http *http, struct MHD_Connection *connection, const char *method,
-               enum MHD_Result *ret_result)
+request_refuse_host(struct http *http, struct MHD_Connection *connection,
+                    enum MHD_Result *ret_result)
 {
 	const char *host =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 
-	if (!host_is_ours(host, http->options.hosts, http->options.n_hosts)) {
-		*ret_result = reply_sentence(
-			connection, MHD_HTTP_MISDIRECTED_REQUEST,
-			"this is not the host of that name; if it is, start distmaster with "
-			"--http-host NAME");
-		return true;
-	}
+	if (host_is_ours(host, http->options.hosts, http->options.n_hosts))
+		return false;
+	*ret_result = reply_sentence(
+		connection, MHD_HTTP_MISDIRECTED_REQUEST,
+		"this is not the host of that name; if it is, start distmaster with "
+		"--http-host NAME");
+	return true;
+}
+
+static bool
+request_refuse_method(struct MHD_Connection *connection, const char *method,
+                      enum MHD_Result *ret_result)
+{
 	if (!strcmp(method, MHD_HTTP_METHOD_GET) ||
 	    !strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return false;
@@ -248,6 +267,62 @@ request_route(struct http *http, struct MHD_Connection *connection, const char *
 	                      "there are /, /metrics, /nodes, /healthz and /readyz");
 }
 
+#ifdef HAVE_CALLS
+/* Whether it is a call, and calls may be made. */
+static bool
+request_is_call(const struct http *http, const char *path)
+{
+	return http->gateway && gateway_owns(path);
+}
+
+static enum MHD_Result
+call_reply(struct MHD_Connection *connection, struct gateway_answer *answer)
+{
+	return reply_to("POST", connection, answer->status, "application/json",
+	                &answer->text);
+}
+
+static enum MHD_Result
+call_begin(struct http *http, struct MHD_Connection *connection, const char *path,
+           const char *method, void **request)
+{
+	struct gateway_answer answer;
+
+	*request = gateway_request_new(http->gateway, connection, path, method,
+	                               &answer);
+	return *request ? MHD_YES : call_reply(connection, &answer);
+}
+
+static enum MHD_Result
+call_step(struct MHD_Connection *connection, const char *upload, size_t *upload_size,
+          struct gateway_request *request)
+{
+	struct gateway_answer answer;
+	bool taken;
+
+	if (*upload_size) {
+		taken = gateway_request_add(request, upload, *upload_size);
+		*upload_size = 0;
+		return taken ? MHD_YES : MHD_NO;
+	}
+	if (!gateway_request_go(request, &answer))
+		return MHD_YES; /* suspended; it comes again */
+	return call_reply(connection, &answer);
+}
+
+/* For MHD: a request is over, however it ended. */
+static void
+request_end(void *arg, struct MHD_Connection *connection, void **request,
+            enum MHD_RequestTerminationCode code)
+{
+	(void)connection;
+	(void)code;
+	if (*request && *request != arg)
+		gateway_request_free(*request);
+	*request = NULL;
+}
+#endif
+
 /*
  * For MHD: each request when its headers are there, and again for each piece of a body
  * and at the end. Who is answered at once sends no body any more, and loses the
@@ -263,6 +338,10 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 
 	(void)version;
 	(void)upload;
+#ifdef HAVE_CALLS
+	if (*request && *request != http)
+		return call_step(connection, upload, upload_size, *request);
+#endif
 	if (*request) {
 		if (*upload_size) { /* a GET with a body: it means nothing */
 			*upload_size = 0;
@@ -270,11 +349,37 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 		}
 		return request_route(http, connection, path);
 	}
+	if (request_refuse_host(http, connection, &result))
+		return result;
+#ifdef HAVE_CALLS
+	if (request_is_call(http, path))
+		return call_begin(http, connection, path, method, request);
+#endif
 	*request = http;
-	return request_refuse(http, connection, method, &result) ? result : MHD_YES;
+	return request_refuse_method(connection, method, &result) ? result : MHD_YES;
 }
 
 /* --- Start and stop ----------------------------------------------------------- */
+
+static bool
+http_open_gateway(struct http *http)
+{
+#ifdef HAVE_CALLS
+	const struct gateway_options options = {
+		.master = http->master,
+		.board = http->board,
+		.token = http->options.token,
+	};
+
+	if (!options.token)
+		return true;
+	http->gateway = gateway_start(&options);
+	return http->gateway != NULL;
+#else
+	(void)http;
+	return true;
+#endif
+}
 
 static bool
 http_open(struct http *http, int listener)
@@ -287,14 +392,18 @@ http_open(struct http *http, int listener)
 		return false;
 	options.feed = http->feed;
 	http->board = board_start(&options);
-	if (!http->board)
+	if (!http->board || !http_open_gateway(http))
 		return false;
 	http->daemon = MHD_start_daemon(
 		MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 		request_step, http, MHD_OPTION_LISTEN_SOCKET, listener,
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+#ifdef HAVE_CALLS
+		MHD_OPTION_NOTIFY_COMPLETED, request_end, http,
+#endif
+		MHD_OPTION_END);
 	return http->daemon != NULL;
 }
 
@@ -316,8 +425,8 @@ http_start(struct dist_master *master, int listener, const struct http_options *
 }
 
 /*
- * The board resumes connections, so it stops before their daemon does; and requests
- * look at it until that has stopped.
+ * The board and the gateway resume connections, so they stop before their daemon does; and
+ * requests look at them until that has stopped.
  */
 void
 http_stop(struct http *http)
@@ -326,9 +435,15 @@ http_stop(struct http *http)
 		return;
 	if (http->feed)
 		feed_stop(http->feed);
+#ifdef HAVE_CALLS
+	gateway_stop(http->gateway);
+#endif
 	board_stop(http->board);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
+#ifdef HAVE_CALLS
+	gateway_free(http->gateway);
+#endif
 	board_free(http->board);
 	feed_free(http->feed);
 	free(http);

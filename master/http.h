@@ -1,6 +1,6 @@
 /*
- * The master over HTTP, for people and for monitoring: nothing that comes in this way
- *can change anything.
+ * The master over HTTP, for people and for monitoring. What comes in this way changes
+ * nothing, but for a call, which needs a token.
  *
  *	/         the page that shows the cluster live
  *	/events   what the page listens to (feed.h)
@@ -8,9 +8,13 @@
  *	/nodes    JSON (nodes.h)
  *	/healthz  200: the master is alive
  *	/readyz   200: it can be relied on
+ *	/call/PROGRAM/VERSION/PROCEDURE
+ *	          a procedure, with JSON, if calls may be made (gateway.h)
  */
 #ifndef MASTER_HTTP_H
 #define MASTER_HTTP_H
+
+#include "token.h"
 
 #include <dist/master.h>
 #include <stdbool.h>
@@ -24,6 +28,7 @@ struct http_options {
 		*hosts[HTTP_HOSTS_MAX]; /* names it may be called by, besides its own */
 	unsigned n_hosts;
 	int64_t stats_ms; /* how often the master asks its nodes */
+	const struct token *token; /* of those who may call; NULL: nobody may */
 };
 
 /*

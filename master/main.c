@@ -4,6 +4,7 @@
 #include "events.h"
 #include "http.h"
 #include "socket.h"
+#include "token.h"
 
 #include "program/daemon.h"
 #include "program/options.h"
@@ -37,14 +38,29 @@ http_listen(const struct config *config, int *ret_listener,
 #endif
 }
 
+/* The token of those who may call: it, too, may be root's to read. */
+static int
+http_read_token(const struct config *config, struct token *ret_token)
+{
+	if (!config->http_call)
+		return PROGRAM_DONE;
+#ifdef HAVE_CALLS
+	return token_read(ret_token, config->http_token_file);
+#else
+	(void)ret_token;
+	return program_wrong_usage("--http-call: this distmaster was built without it");
+#endif
+}
+
 #ifdef HAVE_HTTP
 /* @listener is taken. NULL: a sentence said why. */
 static struct http *
 http_serve(struct dist_master *master, const struct config *config, int listener,
-           const char *address)
+           const char *address, const struct token *token)
 {
 	struct http_options options = { .n_hosts = config->n_http_hosts,
-		                        .stats_ms = config->options.stats_ms };
+		                        .stats_ms = config->options.stats_ms,
+		                        .token = config->http_call ? token : NULL };
 	struct http *http;
 
 	memcpy(options.hosts, config->http_hosts, sizeof(options.hosts));
@@ -70,7 +86,8 @@ wait_for_the_end(const struct config *config, struct dist_master *master)
 
 /* @listener is taken; -1: no HTTP. */
 static int
-serve(const struct config *config, int listener, const char *http_address)
+serve(const struct config *config, int listener, const char *http_address,
+      const struct token *token)
 {
 	struct dist_master *master;
 	int status = PROGRAM_DONE;
@@ -86,7 +103,7 @@ serve(const struct config *config, int listener, const char *http_address)
 	struct http *http = NULL;
 
 	if (listener >= 0) {
-		http = http_serve(master, config, listener, http_address);
+		http = http_serve(master, config, listener, http_address, token);
 		status = http ? PROGRAM_DONE : PROGRAM_FAILED;
 	}
 	if (status == PROGRAM_DONE)
@@ -94,6 +111,7 @@ serve(const struct config *config, int listener, const char *http_address)
 	http_stop(http);
 #else
 	(void)http_address;
+	(void)token;
 	wait_for_the_end(config, master);
 #endif
 	dist_master_stop(master);
@@ -105,6 +123,7 @@ main(int argc, char **argv)
 {
 	char http_address[SOCKET_ADDRESS_MAX] = "";
 	struct dist_listeners *listeners = NULL;
+	struct token token = { .length = 0 };
 	struct config config;
 	int status, listener;
 
@@ -114,11 +133,13 @@ main(int argc, char **argv)
 	daemon_begin(config.log_level);
 	status = http_listen(&config, &listener, http_address);
 	if (status == PROGRAM_DONE)
+		status = http_read_token(&config, &token);
+	if (status == PROGRAM_DONE)
 		status = root_listen_and_leave(config.user, config.options.listen,
 		                               DIST_MASTER_PORT, &listeners);
 	config.options.listeners = listeners;
 	if (status == PROGRAM_DONE)
-		status = serve(&config, listener, http_address);
+		status = serve(&config, listener, http_address, &token);
 	else if (listener >= 0)
 		close(listener);
 	dist_listeners_free(listeners);

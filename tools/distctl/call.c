@@ -12,11 +12,11 @@
 #include "distctl/interface.h"
 #include "distctl/json.h"
 #include "distctl/live.h"
-#include "distctl/message.h"
 #include "distctl/target.h"
 #include "distctl/text.h"
 #include "json/convert.h"
 #include "program/options.h"
+#include "reflect/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>

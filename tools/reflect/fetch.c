@@ -137,7 +137,9 @@ reflect_fetch(struct reflected *ret_reflected, CLIENT *node, uint32_t prog, uint
 	done = text_fetch(&text, node, prog, vers, ret_why) &&
 	       take(&reflected, &text, prog, vers, ret_why);
 	free(text.data);
-	if (done)
+	if (done) {
+		memcpy(reflected.instance, text.instance, sizeof(reflected.instance));
 		*ret_reflected = reflected;
+	}
 	return done;
 }

@@ -17,6 +17,7 @@
 struct reflected {
 	struct dist_spec spec;
 	struct dist_spec_served served; /* in it: what was asked for */
+	uint8_t instance[16];           /* the run of the node that handed it out */
 };
 
 /*

@@ -1,6 +1,6 @@
 /* The XDR routines of a call whose arguments and result are bytes already. */
-#ifndef DISTCTL_MESSAGE_H
-#define DISTCTL_MESSAGE_H
+#ifndef REFLECT_MESSAGE_H
+#define REFLECT_MESSAGE_H
 
 #include "json/convert.h"
 

@@ -5,7 +5,7 @@
  * there, and then nothing is taken. So pieces grow until one is too long, and shrink to
  * nothing.
  */
-#include "distctl/message.h"
+#include "reflect/message.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,409 @@
+"""Calls over HTTP: distmaster --http-call."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import Cluster, command, eventually, within
+from test_http import Board
+from test_reflection import OWN, OWN_C, build_module
+
+TOKEN = "a-token-of-some-length"
+
+pytestmark = pytest.mark.skipif(
+    "built without" in command(Cluster.program("distmaster"), "--http", "x", "--http-call",
+                               "--http-token-file", "/dev/null").stderr,
+    reason="built without HTTP, or without JSON")
+
+
+class Gateway(Board):
+    """A master over HTTP that takes calls."""
+
+    def __init__(self, cluster, directory, *options):
+        (directory / "token").write_text(TOKEN + "\n")
+        super().__init__(cluster, "--http-call", "--http-token-file", directory / "token",
+                         *options)
+
+    def post(self, path, body="", token=TOKEN, headers=None):
+        """Status and headers, and what the JSON says."""
+        headers = dict(headers or {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        status, headers, text = self.ask(f"/call/{path}", "POST", headers, body)
+        assert headers["Content-Type"] == "application/json"
+        return status, headers, json.loads(text)
+
+    def call(self, path, *arguments):
+        status, _, answer = self.post(path, json.dumps(arguments))
+        assert status == 200, answer
+        return answer["result"]
+
+    def refused(self, path, body="", **options):
+        """Status, sentence and whether it may have run."""
+        status, _, answer = self.post(path, body, **options)
+        assert set(answer) == {"error", "may_have_run"}
+        return status, answer["error"], answer["may_have_run"]
+
+    def taken(self, name="n1"):
+        """Calls of ARITH_SUM that the node has taken, as it says itself."""
+        done = self.cluster.ctl(self.master.address, "--json", "stats", name)
+        assert done.returncode == 0, done.stderr
+        for one in json.loads(done.stdout)["nodes"][0]["procedures"]:
+            if one["procedure_name"] == "ARITH_SUM":
+                return one["counters"]["calls"]
+        return 0
+
+    def wait_taken(self, n, name="n1"):
+        eventually(lambda: self.taken(name) == n, what=f"{n} calls at {name}")
+
+    def wait_service(self, name="n1"):
+        eventually(lambda: self.nodes().get(name, {}).get("state") == "live",
+                   what=f"{name} on the board")
+
+
+@pytest.fixture
+def gateway(cluster, tmp_path):
+    return Gateway(cluster, tmp_path)
+
+
+SUM = "ARITH_PROG/1/ARITH_SUM"
+
+
+def node_of(gateway, *arguments, name="n1", **options):
+    node = gateway.cluster.node(gateway.master.address, *arguments, name=name, **options)
+    gateway.wait_service(name)
+    return node
+
+
+# --- Calls ----------------------------------------------------------------------------
+
+def test_a_call_is_answered_with_its_result_its_node_and_its_time(gateway):
+    node = node_of(gateway, name="only")
+    status, headers, answer = gateway.post(SUM, "[[2,4,6]]")
+    assert status == 200
+    assert answer.pop("ms") > 0
+    assert answer == {"node": "only", "address": f"127.0.0.1:{node.port}", "result": 12}
+    assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["ARITH_PROG/ARITH_V1/ARITH_SUM", "0x20000A01/1/1",
+                                  "536873473/1/ARITH_SUM"])
+def test_names_and_numbers_will_do(gateway, path):
+    node_of(gateway)
+    assert gateway.call(path, [7]) == 7
+
+
+def test_all_64_bits_and_every_type_are_exact(gateway):
+    node_of(gateway, module="echo")
+    assert gateway.call("CON_PROG/1/CON_BIG", 18446744073709551615) == 18446744073709551615
+    assert gateway.call("CON_PROG/1/CON_STRING", "any \u0001 text é") == "any \u0001 text é"
+    value = {"number": None, "list": {"name": "a", "next": None}, "node": None,
+             "arrays": None}
+    assert gateway.call("CON_PROG/1/CON_OPTIONAL", value) == value
+
+
+def test_no_body_is_no_arguments(gateway, tmp_path):
+    source = OWN.replace("OWN_GET(own_number)", "OWN_GET(void)")
+    code = OWN_C.replace("own_number n, ", "").replace("n + ", "40 + ")
+    node_of(gateway, module=build_module(tmp_path, source, code))
+    assert gateway.post("OWN_PROG/2/OWN_GET")[2]["result"] == 42
+    assert gateway.call("OWN_PROG/1/OWN_GET") == 41
+
+
+def test_calls_go_on_beside_each_other_and_beside_the_page(gateway):
+    """One that lasts keeps nobody waiting."""
+    node_of(gateway, "--workers", "8", delay_ms=4000)
+    answers = []
+    callers = [threading.Thread(target=lambda: answers.append(gateway.call(SUM, [1])))
+               for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    gateway.wait_taken(4)
+    assert answers == []
+    assert gateway.ask("/healthz")[0] == 200
+    for caller in callers:
+        caller.join()
+    assert answers == [1] * 4
+
+
+def test_a_connection_takes_one_call_after_another(gateway):
+    node_of(gateway)
+    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=within(20))
+    for number in range(20):
+        connection.request("POST", f"/call/{SUM}", body=f"[[{number}]]",
+                           headers={"Authorization": f"bearer  {TOKEN}"})
+        response = connection.getresponse()
+        assert json.loads(response.read())["result"] == number
+    connection.close()
+
+
+def test_a_large_result_is_whole(gateway):
+    node_of(gateway, module="echo")
+    names = [f"n{i % 10}" for i in range(100000)]
+    assert gateway.call("CON_PROG/1/CON_NAMES", names) == names
+
+
+# --- Who may call ---------------------------------------------------------------------
+
+@pytest.mark.parametrize("token", [None, "", TOKEN[:-1], TOKEN + "x", TOKEN.upper(),
+                                   "x" * 256, "x" * 5000])
+def test_nobody_calls_without_the_token(gateway, token):
+    node_of(gateway)
+    status, headers, answer = gateway.post(SUM, "[[1]]", token=token)
+    assert status == 401
+    assert headers["WWW-Authenticate"] == "Bearer"
+    assert "token" in answer["error"] and answer["may_have_run"] is False
+    assert gateway.call(SUM, [1]) == 1
+
+
+def test_the_token_is_asked_for_before_anything_else_is_told(gateway):
+    for path in ("OTHER/1/NAME", "ARITH_PROG", ""):
+        assert gateway.refused(path, token="x" * 20)[0] == 401
+
+
+def test_a_basic_credential_is_none(gateway):
+    status, _, _ = gateway.post(SUM, "[[1]]", token=None,
+                                headers={"Authorization": f"Basic {TOKEN}"})
+    assert status == 401
+
+
+def test_nothing_can_be_called_unless_asked_for(cluster):
+    board = Board(cluster)
+    board.cluster.node(board.master.address)
+    status, _, text = board.ask(f"/call/{SUM}", "POST",
+                                {"Authorization": f"Bearer {TOKEN}"}, "[[1]]")
+    assert (status, "nothing can be changed here" in text) == (405, True)
+
+
+def test_a_call_for_a_host_of_a_foreign_name_is_refused(gateway):
+    status, _, _ = gateway.ask(f"/call/{SUM}", "POST",
+                               {"Authorization": f"Bearer {TOKEN}", "Host": "evil.example"},
+                               "[[1]]")
+    assert status == 421
+
+
+@pytest.mark.parametrize("text", ["", "short\n", "x" * 257, "with a blank in it\n",
+                                  "\n" + TOKEN])
+def test_a_file_without_a_token_is_refused(tmp_path, text):
+    (tmp_path / "token").write_text(text)
+    done = command(Cluster.program("distmaster"), "--listen", "127.0.0.1:0", "--http", "0",
+                   "--http-call", "--http-token-file", tmp_path / "token")
+    assert done.returncode == 1
+    assert "its first line is no token" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    done = command(Cluster.program("distmaster"), "--listen", "127.0.0.1:0", "--http", "0",
+                   "--http-call", "--http-token-file", tmp_path / "token")
+    assert done.returncode == 1
+    assert f"--http-token-file {tmp_path / 'token'}: No such file" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--http-call"], ["--http", "0", "--http-call"],
+    ["--http", "0", "--http-token-file", "x"], ["--http-token-file", "x"],
+    ["--http-call", "--http-token-file", "x"]], ids=" ".join)
+def test_the_options_belong_together(arguments):
+    done = command(Cluster.program("distmaster"), *arguments)
+    assert done.returncode == 2
+    assert "--http" in done.stderr
+
+
+# --- What is refused, and how calls end -----------------------------------------------
+
+def test_what_is_wrong_is_pointed_at(gateway):
+    node_of(gateway)
+    for body, error in [
+            ("[[1,\n2.5]]", "2:1: $[0][1]: 2.5 is no whole number, written without fraction "
+                            "or exponent"),
+            ("[[1", "1:3: ']' expected near end of file"),
+            ("[1,2]", "1:1: $: 2 arguments are given, and 'ARITH_SUM' takes 1"),
+            ("", "1:1: $: 0 arguments are given, and 'ARITH_SUM' takes 1")]:
+        assert gateway.refused(SUM, body) == (400, error, False)
+    for timeout in ("0", "-1", "60001", "x", "1x", "", "99999999999999999999"):
+        assert gateway.refused(f"{SUM}?timeout_ms={timeout}", "[[1]]") == (
+            400, "timeout_ms is a number from 1 to 60000", False)
+
+
+def test_what_is_not_there_is_not_found(gateway):
+    node_of(gateway)
+    assert gateway.refused("ARITH_PROG/1/ARITH_SUB", "[]") == (
+        404, "the program has no procedure 'ARITH_SUB'", False)
+    assert gateway.refused("ARITH_PROG/2/ARITH_SUM", "[]") == (
+        404, "no node serves ARITH_PROG/2", False)
+    assert gateway.refused("OTHER/1/A", "[]") == (404, "no node serves OTHER/1", False)
+    for path in ("", "ARITH_PROG", "ARITH_PROG/ARITH_SUM", "ARITH_PROG/1/", "//",
+                 "/1/ARITH_SUM", "ARITH_PROG/1/ARITH_SUM/", "a/b/c/d"):
+        assert gateway.refused(path, "[]")[0] == 404
+
+
+def test_only_post_is_a_call(gateway):
+    for method in ("GET", "PUT", "DELETE", "HEAD"):
+        status, headers, _ = gateway.ask(f"/call/{SUM}", method,
+                                         {"Authorization": f"Bearer {TOKEN}"})
+        assert (status, headers["Allow"]) == (405, "POST")
+    assert gateway.ask("/nodes", "POST", body="[]")[1]["Allow"] == "GET, HEAD"
+
+
+def test_a_body_has_a_limit(gateway):
+    node_of(gateway)
+    most = 1 << 20
+    body = "[[" + "1," * 1000 + "1" + " " * (most - 2005) + "]]"
+    assert len(body) == most
+    assert gateway.post(SUM, body)[2]["result"] == 1001
+    for much in (" ", " " * 5000000):
+        assert gateway.refused(SUM, much + body) == (
+            413, "the body is larger than 1048576 bytes", False)
+    # Not a byte of it is waited for.
+    with socket.create_connection((gateway.host, gateway.port)) as connection:
+        connection.sendall(f"POST /call/{SUM} HTTP/1.1\r\nHost: localhost\r\n"
+                           f"Authorization: Bearer {TOKEN}\r\n"
+                           "Content-Length: 999999999999\r\n\r\n".encode())
+        assert b" 413 " in connection.recv(1000)
+
+
+def test_a_body_in_chunks_has_a_limit(gateway):
+    """Its length is not told before."""
+    node_of(gateway)
+
+    def chunked(n):
+        connection = http.client.HTTPConnection(gateway.host, gateway.port,
+                                                timeout=within(20))
+        pieces = iter([b"[[1]", *[b" " * 65536] * n, b"]"])
+        connection.request("POST", f"/call/{SUM}", body=pieces, encode_chunked=True,
+                           headers={"Authorization": f"Bearer {TOKEN}",
+                                    "Transfer-Encoding": "chunked"})
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read())
+        connection.close()
+        return answer
+    assert chunked(4)[1]["result"] == 1
+    assert chunked(17)[0] == 413
+
+
+def test_nobody_who_serves_it_any_more_is_for_later(gateway):
+    node = node_of(gateway)
+    assert gateway.call(SUM, [1]) == 1
+    assert node.stop() == 0
+    eventually(lambda: gateway.nodes().get("n1", {}).get("state") != "live",
+               what="the end of n1")
+    status, headers, answer = gateway.post(SUM, "[[1]]")
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert answer == {"error": "no live node serves ARITH_PROG/1", "may_have_run": False}
+
+
+def test_a_module_without_its_interface_cannot_be_called(gateway, tmp_path):
+    node_of(gateway, module=build_module(tmp_path, OWN, OWN_C, "--no-interface"))
+    for _ in range(3):
+        status, error, may_have_run = gateway.refused("OWN_PROG/1/OWN_GET", "[1]")
+        assert (status, may_have_run) == (501, False)
+        assert error.startswith("n1: its module carries no interface of this program")
+
+
+def test_time_that_is_up_is_told(gateway):
+    node = node_of(gateway, delay_ms=60000)
+    node.expected = {0, 1}
+    begin = time.monotonic()
+    status, error, may_have_run = gateway.refused(f"{SUM}?timeout_ms=300", "[[1]]")
+    assert (status, may_have_run) == (504, True)
+    assert "n1" in error
+    assert 0.25 < time.monotonic() - begin < within(10)
+    node.kill()
+
+
+def test_a_lost_node_may_have_run_it(gateway):
+    node = node_of(gateway, delay_ms=60000)
+    answers = []
+    caller = threading.Thread(
+        target=lambda: answers.append(gateway.refused(SUM, "[[1]]")))
+    caller.start()
+    gateway.wait_taken(1)
+    node.kill()
+    caller.join()
+    status, error, may_have_run = answers[0]
+    assert (status, may_have_run) == (502, True)
+    assert "n1" in error
+
+
+def test_a_procedure_without_an_answer_has_failed(gateway):
+    node_of(gateway, module="echo")
+    status, _, may_have_run = gateway.refused("CON_PROG/1/CON_SEVERAL", '[0,"ab",[5,6]]')
+    assert (status, may_have_run) == (500, True)
+
+
+def test_calls_beyond_a_limit_are_for_later(gateway):
+    node_of(gateway, "--workers", "40", delay_ms=8000)
+    answers = []
+
+    def call():
+        answers.append(gateway.post(SUM, "[[1]]"))
+    callers = [threading.Thread(target=call) for _ in range(33)]
+    for caller in callers:
+        caller.start()
+    eventually(lambda: answers, what="a refusal")
+    status, headers, answer = answers[0]
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert answer == {"error": "32 calls are on their way already", "may_have_run": False}
+    for caller in callers:
+        caller.join()
+    assert sorted(status for status, _, _ in answers) == [200] * 32 + [503]
+
+
+def test_a_master_that_stops_answers_all(gateway):
+    node = node_of(gateway, delay_ms=60000)
+    node.expected = {0, 1}
+    answers = []
+    caller = threading.Thread(
+        target=lambda: answers.append(gateway.refused(SUM, "[[1]]")))
+    caller.start()
+    gateway.wait_taken(1)
+    assert gateway.master.stop() == 0
+    caller.join()
+    assert (answers[0][0], answers[0][2]) == (503, True)
+    node.kill()
+
+
+def test_a_caller_that_goes_away_costs_nothing(gateway):
+    node_of(gateway, "--workers", "8", delay_ms=500)
+    for n in range(1, 6):
+        with socket.create_connection((gateway.host, gateway.port)) as connection:
+            connection.sendall(f"POST /call/{SUM} HTTP/1.1\r\nHost: localhost\r\n"
+                               f"Authorization: Bearer {TOKEN}\r\nContent-Length: 5\r\n\r\n"
+                               "[[1]]".encode())
+            gateway.wait_taken(n)
+    assert gateway.call(SUM, [3]) == 3
+    with socket.create_connection((gateway.host, gateway.port)) as connection:
+        connection.sendall(f"POST /call/{SUM} HTTP/1.1\r\nHost: localhost\r\n"
+                           f"Authorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n"
+                           "[[1".encode())
+    assert gateway.call(SUM, [3]) == 3
+
+
+# --- Interfaces -----------------------------------------------------------------------
+
+def test_an_interface_is_fetched_once_and_anew_from_another_run(gateway, tmp_path):
+    """A new release of a program, under the old name."""
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    first = node_of(gateway, module=build_module(tmp_path / "1", OWN, OWN_C))
+    for number in range(5):
+        assert gateway.call("OWN_PROG/1/OWN_GET", number) == number + 1
+    assert gateway.call("OWN_PROG/2/OWN_GET", 1) == 3
+    source = OWN.replace("OWN_GET(own_number) = 1; } = 1;",
+                         "OWN_GET(own_number) = 1; own_number OWN_PUT(own_number) = 2; } "
+                         "= 1;")
+    code = OWN_C + ("bool_t own_put_1_svc(own_number n, own_number *result, "
+                    "struct svc_req *rqstp)\n{ *result = n + 9; return TRUE; }\n")
+    assert gateway.refused("OWN_PROG/1/OWN_PUT", "[1]")[0] == 404
+    done = gateway.cluster.ctl(gateway.master.address, "--json", "stats", "n1")
+    counted = {one["procedure_name"]: one["counters"]["calls"]
+               for one in json.loads(done.stdout)["nodes"][0]["procedures"]}
+    assert counted["DIST_NODE_INTERFACE"] == 2  # for two versions
+    assert first.stop() == 0
+    node_of(gateway, name="n2", module=build_module(tmp_path / "2", source, code))
+    eventually(lambda: gateway.nodes().get("n1", {}).get("state") != "live", what="no n1")
+    assert gateway.call("OWN_PROG/1/OWN_PUT", 1) == 10
