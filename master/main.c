@@ -45,7 +45,11 @@ http_read_token(const struct config *config, struct token *ret_token)
 	if (!config->http_call)
 		return PROGRAM_DONE;
 #ifdef HAVE_CALLS
-	return token_read(ret_token, config->http_token_file);
+	const char *why_not = token_read(ret_token, config->http_token_file);
+
+	return why_not ? program_fail("--http-token-file %s: %s",
+	                              config->http_token_file, why_not)
+	               : PROGRAM_DONE;
 #else
 	(void)ret_token;
 	return program_wrong_usage("--http-call: this distmaster was built without it");

@@ -1,7 +1,5 @@
 #include "token.h"
 
-#include "program/options.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +18,7 @@ is_token(const char *text, size_t length)
 	return true;
 }
 
-int
+const char *
 token_read(struct token *ret_token, const char *file)
 {
 	char line[TOKEN_MAX + 2] = "";
@@ -29,20 +27,18 @@ token_read(struct token *ret_token, const char *file)
 	bool failed;
 
 	if (!stream)
-		return program_fail("--http-token-file %s: %s", file, strerror(errno));
+		return strerror(errno);
 	failed = !fgets(line, sizeof(line), stream) && ferror(stream);
 	fclose(stream);
 	if (failed)
-		return program_fail("--http-token-file %s: cannot be read", file);
+		return "it cannot be read";
 	token.length = strcspn(line, "\r\n");
 	if (!is_token(line, token.length))
-		return program_fail("--http-token-file %s: its first line is no token of "
-		                    "%d to %d characters without blanks; make one with "
-		                    "'openssl rand -hex 32'",
-		                    file, TOKEN_MIN, TOKEN_MAX);
+		return "its first line is no token, of 16 to 256 characters without "
+		       "blanks; make one with 'openssl rand -hex 32'";
 	memcpy(token.text, line, token.length);
 	*ret_token = token;
-	return PROGRAM_DONE;
+	return NULL;
 }
 
 bool

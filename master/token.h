@@ -14,10 +14,10 @@ struct token {
 };
 
 /*
- * The first line of the file, TOKEN_MIN to TOKEN_MAX characters without a blank. An exit
- * status, with a sentence on stderr unless it is 0.
+ * The first line of the file, TOKEN_MIN to TOKEN_MAX characters without a blank. NULL, or
+ * a sentence that says why there is none, borrowed for a moment.
  */
-int token_read(struct token *ret_token, const char *file);
+const char *token_read(struct token *ret_token, const char *file);
 
 /*
  * Whether @authorization, a header's value or NULL, is "Bearer" and the token (RFC 6750
