@@ -13,8 +13,8 @@ from harness import BUILD, Cluster, command
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETION = ROOT / "tools" / "completion"
 CONSTRUCTS = ROOT / "tests" / "unit" / "json" / "constructs.x"
-COMMANDS = {"nodes", "services", "ping", "stats", "watch", "doctor", "drain", "call",
-            "procedures"}
+COMMANDS = {"nodes", "services", "ping", "stats", "top", "watch", "doctor", "drain",
+            "call", "procedures"}
 
 BASH = """
 source "$1"
@@ -113,7 +113,7 @@ def test_procedures_come_out_of_the_file(complete):
 
 def test_options(complete):
     offered = {option.rstrip("=") for option in complete("distctl --i")}
-    assert offered <= {"--idempotent", "--include"}
+    assert offered <= {"--idempotent", "--include", "--interval"}
     assert "--idempotent" in {option.rstrip("=") for option in
                               complete("distctl call --i")}
 

@@ -18,7 +18,8 @@ _distctl_read_line()
 		fi
 		case $word in
 		--*=*) _distctl_take_option "${word%%=*}" "${word#*=}" ;;
-		--masters | --timeout-ms | --wait-ms | --node | --address | --define | --include)
+		--masters | --timeout-ms | --wait-ms | --interval | --count | --node | --address | \
+		--define | --include)
 			value=$word ;;
 		-*) ;;
 		*) if [[ $command ]]; then operands+=("$word"); else command=$word; fi ;;
@@ -81,6 +82,7 @@ _distctl_options()
 	printf '%s\n' --masters --json --timeout-ms --help --version
 	case $command in
 	nodes | services) echo --all ;;
+	top) printf '%s\n' --interval --count ;;
 	drain) echo --wait-ms ;;
 	call) printf '%s\n' --node --address --idempotent --define --include ;;
 	procedures) printf '%s\n' --node --address --define --include ;;
@@ -101,8 +103,8 @@ _distctl_files()
 _distctl_word()
 {
 	case $command in
-	'') _distctl_offer < <(printf '%s\n' nodes services ping stats watch doctor drain call \
-		procedures) ;;
+	'') _distctl_offer < <(printf '%s\n' nodes services ping stats top watch doctor drain \
+		call procedures) ;;
 	ping | stats | drain) _distctl_offer < <(_distctl_nodes) ;;
 	call | procedures)
 		if ((${#operands[@]} == 0)); then

@@ -48,6 +48,9 @@ static const struct program_option options[] = {
 	               "node is gone"),
 	PROGRAM_NUMBER(wait_ms, "wait-ms", 1, INT_MAX,
 	               "drain: how long to wait for the nodes to leave; 60000"),
+	PROGRAM_TIME(interval_ms, "interval", 100, 3600000,
+	             "top: how long from one round to the next; 1s"),
+	PROGRAM_NUMBER(count, "count", 1, INT64_MAX, "top: end after so many rounds"),
 	PROGRAM_TEXT(node, "node", "NODE",
 	             "call, procedures: this node, and no other"),
 	PROGRAM_TEXT(address, "address", "HOST:PORT",
@@ -74,6 +77,8 @@ static const struct program_usage usage = {
 		"                    masters\n"
 		"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
 		"                    and how long calls waited and ran\n"
+		"  top               what the nodes do now, by node and by procedure: live in a\n"
+		"                    terminal, until 'q'; else tables, one round after another\n"
 		"  watch             what happens to nodes and services, as it happens, until SIGINT\n"
 		"  doctor            look at all that must be right for a cluster to work, and say\n"
 		"                    what is wrong and what to do about it\n"
@@ -108,6 +113,7 @@ static const struct command commands[] = {
 	  .takes_addresses = true,
 	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
+	{ .name = "top", .run = top_run },
 	{ .name = "watch", .run = watch_run },
 	{ .name = "doctor", .run = doctor_run },
 	{ .name = "drain",
@@ -131,7 +137,7 @@ static const struct command commands[] = {
 };
 
 static const char command_names[] =
-	"nodes, services, ping, stats, watch, doctor, drain, "
+	"nodes, services, ping, stats, top, watch, doctor, drain, "
 	"call or procedures";
 
 static const struct command *
@@ -200,7 +206,7 @@ set_words(struct config *config, char *const *words, size_t n_words)
 bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
-	struct config config = { .wait_ms = 60000 };
+	struct config config = { .wait_ms = 60000, .interval_ms = 1000 };
 
 	if (!program_read(&usage, argc, argv, &config, ret_status))
 		return false;

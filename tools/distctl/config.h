@@ -14,6 +14,8 @@ struct config {
 	int64_t timeout_ms; /* for each answer */
 	bool timeout_given; /* and not just the default */
 	int64_t wait_ms;    /* for nodes to leave */
+	int64_t interval_ms; /* top: between two rounds */
+	int64_t count;       /* top: how many rounds; 0: no end */
 	bool all;
 	bool json;
 	const char *address; /* call: a server, instead of the nodes of masters */
@@ -46,6 +48,7 @@ int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
 int doctor_run(const struct config *config);
+int top_run(const struct config *config);
 int drain_run(const struct config *config);
 int watch_run(const struct config *config);
 int call_run(const struct config *config);

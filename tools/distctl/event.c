@@ -105,14 +105,13 @@ print_text(json_t *event)
 static int
 print_event(json_t *event, bool as_json)
 {
-	int status = json_check();
+	int status;
 
-	if (!status && as_json) {
-		json_dumpf(event, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else if (!status) {
+	if (as_json)
+		return json_print_line(event);
+	status = json_check();
+	if (!status)
 		print_text(event);
-	}
 	json_decref(event);
 	if (!status && fflush(stdout))
 		return program_fail("cannot write to standard output: %s",

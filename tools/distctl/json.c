@@ -4,6 +4,7 @@
 #include "distctl/text.h"
 #include "program/options.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,22 @@ int
 json_check(void)
 {
 	return lost ? program_fail("out of memory") : PROGRAM_DONE;
+}
+
+int
+json_print_line(json_t *value)
+{
+	int status = json_check();
+
+	if (!status) {
+		json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+		putchar('\n');
+	}
+	json_decref(value);
+	if (!status && fflush(stdout))
+		return program_fail("cannot write to standard output: %s",
+		                    strerror(errno));
+	return status;
 }
 
 int

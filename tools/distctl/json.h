@@ -26,6 +26,9 @@ int json_print_with(json_t *object, const char *name, const char *value);
 /* An exit status: failed, with a sentence, if there was no memory for a part so far. */
 int json_check(void);
 
+/* @value on a line of its own, at once; taken. Returns an exit status. */
+int json_print_line(json_t *value);
+
 /* {"@name": @array} and a newline; @array is taken. Returns an exit status. */
 int json_print(const char *name, json_t *array);
 

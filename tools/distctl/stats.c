@@ -1,6 +1,7 @@
 /* distctl stats: what nodes, or else all of them, count of their procedures. */
 #include "distctl/config.h"
 
+#include "distctl/figures.h"
 #include "distctl/json.h"
 #include "distctl/masters.h"
 #include "distctl/table.h"
@@ -32,30 +33,10 @@ static const char *const percent_names[] = { "p50_ns", "p90_ns", "p99_ns", "p99.
 static void
 add_time(struct table *table, const struct dist_times *times, double percent)
 {
-	uint64_t ns = dist_times_percentile(times, percent);
+	char time[FIGURES_TIME_MAX];
 
-	if (!times)
-		table_add(table, "-");
-	else if (ns < 1000000)
-		table_add(table, "%.1fus", (double)ns / 1e3);
-	else if (ns < 1000000000)
-		table_add(table, "%.1fms", (double)ns / 1e6);
-	else
-		table_add(table, "%.1fs", (double)ns / 1e9);
-}
-
-static void
-add_procedure_name(struct table *table, const struct dist_procedure_stats *procedure)
-{
-	if (procedure->procedure_name)
-		table_add(table, "%s", procedure->procedure_name);
-	else if (procedure->procedure == UINT32_MAX)
-		table_add(table, "%s/%u others",
-		          procedure->program_name ? procedure->program_name : "?",
-		          procedure->version);
-	else
-		table_add(table, "0x%08x/%u %u", procedure->program, procedure->version,
-		          procedure->procedure);
+	figures_time(dist_times_percentile(times, percent), time);
+	table_add(table, "%s", times ? time : "-");
 }
 
 static void
@@ -67,9 +48,11 @@ add_row(struct table *table, const char *node,
 	uint64_t calls = dist_counters_value(&procedure->counters, "calls");
 	uint64_t in_flight = dist_counters_value(&procedure->counters, "in_flight");
 	uint64_t ok = dist_counters_value(&procedure->counters, "ok");
+	char name[FIGURES_NAME_MAX];
 
+	figures_procedure_name(procedure, name);
 	table_add(table, "%s", node);
-	add_procedure_name(table, procedure);
+	table_add(table, "%s", name);
 	table_add(table, "%" PRIu64, calls);
 	table_add(table, "%" PRIu64, in_flight);
 	table_add(table, "%" PRIu64, calls - in_flight - ok);

@@ -25,6 +25,18 @@ void table_init(struct table *table, const struct table_column *columns,
 /* The next cell, from left to right, then of the next row. Cleaned, see text.h. */
 void table_add(struct table *table, const char *format, ...) DIST_PRINTF(2, 3);
 
+/* How wide each column is, its title included. @ret_widths: one for each. */
+void table_widths(const struct table *table, size_t *ret_widths);
+
+/*
+ * One line: 0 is the titles. It is at most @max_width wide: columns are left out from the
+ * right until at least TABLE_FIRST_MIN of the first, which is cut, has room. Given: free()
+ * it. NULL: no memory.
+ */
+#define TABLE_FIRST_MIN 12
+char *table_line(const struct table *table, size_t line, const size_t *widths,
+                 size_t max_width);
+
 /* To stdout. Returns an exit status. */
 int table_print(const struct table *table);
 

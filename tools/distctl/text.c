@@ -68,6 +68,16 @@ text_width(const char *text)
 	return width;
 }
 
+size_t
+text_bytes(const char *text, size_t width)
+{
+	const char *end = text;
+
+	while (*end && (width > 0 || is_continuation((unsigned char)*end)))
+		width -= !is_continuation((unsigned char)*end++);
+	return (size_t)(end - text);
+}
+
 /* The two last numbers of a universal address are the port's bytes. */
 void
 text_address(const dist_endpoint *endpoint, char ret[TEXT_ADDRESS_MAX])

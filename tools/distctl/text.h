@@ -22,6 +22,9 @@ char *text_clean(const char *text);
 /* Columns of a terminal that @text takes, near enough: its characters. */
 size_t text_width(const char *text);
 
+/* Bytes of its first @width columns. */
+size_t text_bytes(const char *text, size_t width);
+
 /*
  * "HOST:PORT", IPv6 in brackets, of a universal address (RFC 5665 section 5.2.3);
  * @uaddr itself if it is none.

@@ -19,7 +19,7 @@ ask(struct view *view, const struct masters *masters, bool all)
 		waiters[i] = dist_go(masters->list[i].client, dist_list_1, all,
 		                     &view->answers[i]);
 		if (!waiters[i])
-			masters_warn(&masters->list[i], dist_error_text());
+			view->whys[i] = strdup(dist_error_text());
 	}
 	for (size_t i = 0; waiters && i < masters->n; i++) {
 		if (!waiters[i])
@@ -27,7 +27,7 @@ ask(struct view *view, const struct masters *masters, bool all)
 		view->answered[i] = !dist_waiter_wait(waiters[i], DIST_FOREVER);
 		any |= view->answered[i];
 		if (!view->answered[i])
-			masters_warn(&masters->list[i], dist_waiter_error(waiters[i]));
+			view->whys[i] = strdup(dist_waiter_error(waiters[i]));
 		dist_waiter_free(waiters[i]);
 	}
 	free(waiters);
@@ -120,27 +120,44 @@ unite(struct view *view)
 	return true;
 }
 
-int
-view_get(struct view *view, const struct masters *masters, bool all)
+bool
+view_ask(struct view *view, const struct masters *masters, bool all)
 {
 	memset(view, 0, sizeof(*view));
 	view->answers = calloc(masters->n, sizeof(*view->answers));
 	view->answered = calloc(masters->n, sizeof(*view->answered));
-	if (!view->answers || !view->answered)
-		return program_fail("out of memory");
+	view->whys = calloc(masters->n, sizeof(*view->whys));
+	if (!view->answers || !view->answered || !view->whys)
+		return false;
 	view->n_answers = masters->n;
-	if (!ask(view, masters, all))
-		return PROGRAM_FAILED;
-	return unite(view) ? PROGRAM_DONE : program_fail("out of memory");
+	return ask(view, masters, all) && unite(view);
+}
+
+int
+view_get(struct view *view, const struct masters *masters, bool all)
+{
+	bool asked = view_ask(view, masters, all), told = false;
+
+	for (size_t i = 0; i < view->n_answers; i++) {
+		if (view->whys[i])
+			masters_warn(&masters->list[i], view->whys[i]);
+		told |= view->whys[i] != NULL;
+	}
+	if (asked)
+		return PROGRAM_DONE;
+	return told ? PROGRAM_FAILED : program_fail("out of memory");
 }
 
 void
 view_fini(struct view *view)
 {
-	for (size_t i = 0; i < view->n_answers; i++)
+	for (size_t i = 0; i < view->n_answers; i++) {
 		xdr_free((xdrproc_t)xdr_dist_view, &view->answers[i]);
+		free(view->whys[i]);
+	}
 	free(view->answers);
 	free(view->answered);
+	free(view->whys);
 	free(view->nodes);
 }
 

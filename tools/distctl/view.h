@@ -11,6 +11,7 @@
 struct view {
 	dist_view *answers; /* one for each master, in the order of the masters */
 	bool *answered;     /* whether that master gave one */
+	char **whys;        /* why it did not, in a sentence; NULL: it did, or no memory */
 	size_t n_answers;
 	const dist_node_entry **nodes; /* in order of name; they are in the answers */
 	size_t n_nodes;
@@ -21,6 +22,9 @@ struct view {
  * sentences on stderr, if no master answers. In any case view_fini() it.
  */
 int view_get(struct view *view, const struct masters *masters, bool all);
+
+/* The same without a word: false if no master answers, or there is no memory. */
+bool view_ask(struct view *view, const struct masters *masters, bool all);
 
 void view_fini(struct view *view);
 
