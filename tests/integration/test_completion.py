@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPLETION = ROOT / "tools" / "completion"
 CONSTRUCTS = ROOT / "tests" / "unit" / "json" / "constructs.x"
 COMMANDS = {"nodes", "services", "ping", "stats", "top", "watch", "doctor", "drain",
-            "call", "procedures"}
+            "call", "procedures", "bench"}
 
 BASH = """
 source "$1"
@@ -88,7 +88,7 @@ def complete(request, tmp_path):
     (tmp_path / "shapes.x").symlink_to(CONSTRUCTS)
     (tmp_path / "shapes.txt").write_text("")
     (tmp_path / "folder").mkdir()
-    path = f"{BUILD / 'tools'}:{os.environ['PATH']}"
+    path = f"{BUILD / 'tools'}:{BUILD / 'bench'}:{os.environ['PATH']}"
     return lambda line: request.param(line, tmp_path, path)
 
 
@@ -116,6 +116,13 @@ def test_options(complete):
     assert offered <= {"--idempotent", "--include", "--interval"}
     assert "--idempotent" in {option.rstrip("=") for option in
                               complete("distctl call --i")}
+
+
+def test_options_behind_bench_are_distbenchs(complete):
+    offered = {option.rstrip("=") for option in complete("distctl --masters a:1 bench --ca")}
+    assert offered == {"--call", "--calls"}
+    assert "--masters" not in complete("distctl bench --in")
+    assert complete("distctl bench al") == set()
 
 
 def test_nodes_come_out_of_the_registry(complete, cluster):

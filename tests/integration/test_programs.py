@@ -42,7 +42,7 @@ def test_help_goes_to_stdout_and_names_every_option(name):
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
               "distctl": ["--masters", "nodes", "services", "ping", "stats", "top", "watch",
-                          "doctor", "drain", "--interval", "--count",
+                          "doctor", "drain", "bench", "--interval", "--count",
                           "call", "procedures", "--json", "--node", "--address", "--idempotent",
                           "--define", "--include"],
               "distbench": ["--masters", "--servers", "--call", "--rate", "--json"]}

@@ -11,6 +11,8 @@ _distctl_read_line()
 	cur=
 	[[ $line == *[[:blank:]] ]] || { cur=${words[-1]}; unset 'words[-1]'; }
 	for word in "${words[@]:1}"; do
+		# What is behind it is distbench's.
+		[[ $command == bench ]] && break
 		if [[ $value ]]; then
 			_distctl_take_option "$value" "$word"
 			value=
@@ -77,8 +79,15 @@ _distctl_served()
 		done
 }
 
+# Those of distbench, which says them itself.
+_distctl_bench_options()
+{
+	"$program" bench --help 2>/dev/null | sed -n 's/^  \(--[a-z-]*\).*/\1/p'
+}
+
 _distctl_options()
 {
+	[[ $command == bench ]] && { _distctl_bench_options; return; }
 	printf '%s\n' --masters --json --timeout-ms --help --version
 	case $command in
 	nodes | services) echo --all ;;
@@ -104,7 +113,7 @@ _distctl_word()
 {
 	case $command in
 	'') _distctl_offer < <(printf '%s\n' nodes services ping stats top watch doctor drain \
-		call procedures) ;;
+		call procedures bench) ;;
 	ping | stats | drain) _distctl_offer < <(_distctl_nodes) ;;
 	call | procedures)
 		if ((${#operands[@]} == 0)); then

@@ -93,6 +93,8 @@ static const struct program_usage usage = {
 		"  procedures [FILE.x | PROGRAM[/VERSION]]\n"
 		"                    the procedures there are in the file, and no master is asked;\n"
 		"                    without one, those that are served\n"
+		"  bench [OPTION]... put a load on these masters' nodes, by distbench; the options\n"
+		"                    behind this word are its own\n"
 		"\n"
 		"NODE is a node's name or its HOST:PORT.\n"
 		"\n",
@@ -134,11 +136,15 @@ static const struct command commands[] = {
 	  .takes_file = true,
 	  .file_is_all = true,
 	  .run = procedures_run },
+	{ .name = "bench",
+	  .max_names = SIZE_MAX,
+	  .passes_on = true,
+	  .run = bench_run },
 };
 
 static const char command_names[] =
 	"nodes, services, ping, stats, top, watch, doctor, drain, "
-	"call or procedures";
+	"call, procedures or bench";
 
 static const struct command *
 find_command(const char *name)
@@ -168,7 +174,8 @@ has_where_to_ask(const struct config *config)
 {
 	const struct command *command = config->command;
 
-	return config->masters || (config->file && command->file_is_all) ||
+	return config->masters || command->passes_on ||
+	       (config->file && command->file_is_all) ||
 	       (command->takes_addresses && config->n_names > 0) ||
 	       (command->takes_server && config->address);
 }
@@ -203,12 +210,23 @@ set_words(struct config *config, char *const *words, size_t n_words)
 	return false;
 }
 
+/* Where our options end: behind a command whose own words are another program's. */
+static int
+own_argc(int argc, char **argv)
+{
+	int word = program_find_word(&usage, argc, argv);
+	const struct command *command = word < argc ? find_command(argv[word]) : NULL;
+
+	return command && command->passes_on ? word + 1 : argc;
+}
+
 bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
 	struct config config = { .wait_ms = 60000, .interval_ms = 1000 };
+	int n_own = own_argc(argc, argv);
 
-	if (!program_read(&usage, argc, argv, &config, ret_status))
+	if (!program_read(&usage, n_own, argv, &config, ret_status))
 		return false;
 	config.timeout_given = config.timeout_ms > 0;
 	if (!config.timeout_given)

@@ -38,6 +38,7 @@ struct command {
 	bool takes_server;    /* --address, instead of --masters */
 	bool takes_file;      /* a FILE.x first, or none */
 	bool file_is_all;     /* with one, nobody is asked */
+	bool passes_on;       /* what follows it is another program's, options and all */
 	/* Returns the exit status. */
 	int (*run)(const struct config *config);
 };
@@ -47,12 +48,13 @@ int nodes_run(const struct config *config);
 int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
-int doctor_run(const struct config *config);
 int top_run(const struct config *config);
-int drain_run(const struct config *config);
 int watch_run(const struct config *config);
+int doctor_run(const struct config *config);
+int drain_run(const struct config *config);
 int call_run(const struct config *config);
 int procedures_run(const struct config *config);
+int bench_run(const struct config *config);
 
 /*
  * True: @ret_config is filled in, run the command. False: --help or --version was

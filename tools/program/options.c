@@ -299,3 +299,20 @@ program_read(const struct program_usage *usage, int argc, char **argv, void *con
 		*ret_status = status;
 	return status == PROGRAM_DONE;
 }
+
+int
+program_find_word(const struct program_usage *usage, int argc, char **argv)
+{
+	struct option list[OPTIONS_MAX + 3];
+	int option, word;
+
+	list_options(usage, list);
+	opterr = 0;
+	/* "+": it ends at the first word, and argv stays in order. */
+	while ((option = getopt_long(argc, argv, "+", list, NULL)) != -1 && option != '?')
+		;
+	word = option == '?' ? argc : optind;
+	opterr = 1;
+	optind = 0; /* so that program_read() begins anew */
+	return word;
+}

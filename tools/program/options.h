@@ -101,4 +101,10 @@ struct program_usage {
 bool program_read(const struct program_usage *usage, int argc, char **argv,
                   void *config, int *ret_status) DIST_MUST_CHECK;
 
+/*
+ * The index of the first word that is neither an option nor its value, for a program that
+ * passes on what follows it; @argc: there is none, or an option is wrong.
+ */
+int program_find_word(const struct program_usage *usage, int argc, char **argv);
+
 #endif
