@@ -121,8 +121,8 @@ def main():
     text = options.header.read_text()
     name = options.header.stem
     first = COMMENT.search(text)
-    start = text.index("DIST_BEGIN_DECLS", text.index("#define DIST_")) \
-        if "DIST_BEGIN_DECLS" in text else first.end()
+    begin = re.search(r"^DIST_BEGIN_DECLS$", text, re.M)
+    start = begin.start() if begin else first.end()
     lines = comment_lines(first[0])
     title = re.split(r"[.;](?:\s|$)", " ".join(lines).replace("  ", " "))[0]
 
