@@ -12,6 +12,7 @@
 #include "client/route.h"
 #include "client/runtime_internal.h"
 #include "client/stats.h"
+#include "client/wait.h"
 #include "idl/node.h"
 #include "wire/callmsg.h"
 
@@ -398,6 +399,10 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 		dist_call_leave_conn(call);
 		if (dist_hedge_wait(call))
 			return;
+	} else if (call->hedging != DIST_HEDGE_SECOND &&
+	           dist_deadline_passed(call->deadline_ns)) {
+		/* A procedure that sees that time is up gives no result: that is its end. */
+		dist_call_end_now(call, DIST_EDEADLINE);
 	}
 	call_give_up(call, DIST_ERPC, text);
 }
