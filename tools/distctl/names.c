@@ -1,60 +1,74 @@
 /*
- * getaddrinfo() knows no deadline, so a thread of the C library's runs it. What it still
- * works on when time is up stays until the program ends.
+ * getaddrinfo() knows no deadline, so a thread runs it. What it still works on when time is
+ * up stays until the program ends.
  */
 #include "distctl/names.h"
 
+#include <errno.h>
 #include <netdb.h>
-#include <signal.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 struct look_up {
-	struct gaicb request;
-	struct addrinfo hints;
+	struct look_up *next; /* of those that were left behind */
+	sem_t done;
+	/* The thread's until then: 0, or an EAI_... */
+	int error;
+	struct addrinfo *found;
 	char host[];
 };
 
+static void *
+look_up_run(void *arg)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct look_up *look_up = arg;
+
+	look_up->error = getaddrinfo(look_up->host, NULL, &hints, &look_up->found);
+	sem_post(&look_up->done);
+	return NULL;
+}
+
+/* NULL: no memory, or no thread. */
 static struct look_up *
-look_up_new(const char *host)
+look_up_start(const char *host)
 {
 	struct look_up *look_up = calloc(1, sizeof(*look_up) + strlen(host) + 1);
+	pthread_t thread;
 
 	if (!look_up)
 		return NULL;
 	strcpy(look_up->host, host);
-	look_up->hints.ai_socktype = SOCK_STREAM;
-	look_up->request.ar_name = look_up->host;
-	look_up->request.ar_request = &look_up->hints;
+	sem_init(&look_up->done, 0, 0);
+	if (pthread_create(&thread, NULL, look_up_run, look_up)) {
+		free(look_up);
+		return NULL;
+	}
+	pthread_detach(thread);
 	return look_up;
 }
 
-/* 0, or why not, as gai_strerror() has it. */
-static int
-run(struct look_up *look_up, int64_t timeout_ms)
+/* False: it goes on. */
+static bool
+look_up_await(struct look_up *look_up, int64_t timeout_ms)
 {
-	struct gaicb *list[] = { &look_up->request };
-	struct timespec until, now;
-	int64_t left_ms = timeout_ms;
-	int error;
+	struct timespec until;
 
-	error = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-	if (error)
-		return error;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	while ((error = gai_error(&look_up->request)) == EAI_INPROGRESS &&
-	       left_ms > 0) {
-		struct timespec wait = { left_ms / 1000, left_ms % 1000 * 1000000 };
-
-		gai_suspend((const struct gaicb *const *)list, 1, &wait);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left_ms = timeout_ms - (now.tv_sec - until.tv_sec) * 1000 -
-		          (now.tv_nsec - until.tv_nsec) / 1000000;
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
 	}
-	return error;
+	return TEMP_FAILURE_RETRY(
+		       sem_clockwait(&look_up->done, CLOCK_MONOTONIC, &until)) == 0;
 }
 
 static void
@@ -85,7 +99,7 @@ add_loopback(struct names *names)
 const char *
 names_look_up(struct names *ret_names, const char *host, int64_t timeout_ms)
 {
-	/* Of a look-up that goes on: whoever runs it writes there. */
+	/* Whoever runs one that goes on writes there. */
 	static struct look_up *left_behind;
 	struct look_up *look_up;
 	int error;
@@ -95,20 +109,20 @@ names_look_up(struct names *ret_names, const char *host, int64_t timeout_ms)
 		add_loopback(ret_names);
 		return NULL;
 	}
-	look_up = look_up_new(host);
+	look_up = look_up_start(host);
 	if (!look_up)
 		return "out of memory";
-	error = run(look_up, timeout_ms);
-	if (error == EAI_INPROGRESS) {
+	if (!look_up_await(look_up, timeout_ms)) {
+		look_up->next = left_behind;
 		left_behind = look_up;
-		(void)left_behind;
 		return "no answer in time";
 	}
-	for (struct addrinfo *info = look_up->request.ar_result; !error && info;
+	error = look_up->error;
+	for (struct addrinfo *info = error ? NULL : look_up->found; info;
 	     info = info->ai_next)
 		add_name(ret_names, info);
 	if (!error)
-		freeaddrinfo(look_up->request.ar_result);
+		freeaddrinfo(look_up->found);
 	free(look_up);
 	return error ? gai_strerror(error) : NULL;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <term.h>
 #include <unistd.h>
 
 #define COLUMNS_MAX 16
@@ -35,9 +36,15 @@ screen_is_there(void)
 int
 screen_begin(const char *masters)
 {
+	int ignored;
+
 	setlocale(LC_CTYPE, "");
 	screen.masters = masters;
-	screen.terminal = newterm(NULL, stdout, stdin);
+	/* Asked first, since newterm() leaves memory behind where it fails. */
+	if (setupterm(NULL, STDOUT_FILENO, &ignored) == OK) {
+		del_curterm(cur_term);
+		screen.terminal = newterm(NULL, stdout, stdin);
+	}
 	if (!screen.terminal)
 		return program_fail("the terminal '%s' (TERM) is not known: set TERM, or "
 		                    "let the output go through a pipe",

@@ -341,6 +341,14 @@ get_services(struct services *services, struct track *track)
 	return true;
 }
 
+/* A list of none need not have a place, which bsearch() wants. */
+static bool
+services_have(const struct services *services, const dist_service_entry *one)
+{
+	return services->n > 0 && bsearch(one, services->list, services->n,
+	                                  sizeof(*services->list), compare_services);
+}
+
 /* Those of @these that are not among @others. */
 static void
 tell_services(struct track *track, enum track_kind kind, const struct services *these,
@@ -351,8 +359,7 @@ tell_services(struct track *track, enum track_kind kind, const struct services *
 			                           .service = &these->list[i],
 			                           .away_ms = -1 };
 
-		if (!bsearch(&these->list[i], others->list, others->n,
-		             sizeof(*others->list), compare_services))
+		if (!services_have(others, &these->list[i]))
 			tell(track, &event);
 	}
 }
