@@ -4,20 +4,20 @@
  */
 #include "distctl/names.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-#include <unistd.h>
 
 struct look_up {
 	struct look_up *next; /* of those that were left behind */
-	sem_t done;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards .done */
+	pthread_cond_t changed;
+	bool done;
 	/* The thread's until then: 0, or an EAI_... */
 	int error;
 	struct addrinfo *found;
@@ -31,8 +31,19 @@ look_up_run(void *arg)
 	struct look_up *look_up = arg;
 
 	look_up->error = getaddrinfo(look_up->host, NULL, &hints, &look_up->found);
-	sem_post(&look_up->done);
+	pthread_mutex_lock(&look_up->lock);
+	look_up->done = true;
+	pthread_cond_signal(&look_up->changed);
+	pthread_mutex_unlock(&look_up->lock);
 	return NULL;
+}
+
+static void
+look_up_free(struct look_up *look_up)
+{
+	pthread_cond_destroy(&look_up->changed);
+	pthread_mutex_destroy(&look_up->lock);
+	free(look_up);
 }
 
 /* NULL: no memory, or no thread. */
@@ -40,25 +51,28 @@ static struct look_up *
 look_up_start(const char *host)
 {
 	struct look_up *look_up = calloc(1, sizeof(*look_up) + strlen(host) + 1);
-	pthread_t thread;
+	pthread_condattr_t monotonic;
 
 	if (!look_up)
 		return NULL;
 	strcpy(look_up->host, host);
-	sem_init(&look_up->done, 0, 0);
-	if (pthread_create(&thread, NULL, look_up_run, look_up)) {
-		free(look_up);
-		return NULL;
-	}
-	pthread_detach(thread);
-	return look_up;
+	pthread_mutex_init(&look_up->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&look_up->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (!pthread_create(&look_up->thread, NULL, look_up_run, look_up))
+		return look_up;
+	look_up_free(look_up);
+	return NULL;
 }
 
-/* False: it goes on. */
+/* True: its thread has ended. False: it goes on. */
 static bool
 look_up_await(struct look_up *look_up, int64_t timeout_ms)
 {
 	struct timespec until;
+	bool done;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
@@ -67,8 +81,17 @@ look_up_await(struct look_up *look_up, int64_t timeout_ms)
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
 	}
-	return TEMP_FAILURE_RETRY(
-		       sem_clockwait(&look_up->done, CLOCK_MONOTONIC, &until)) == 0;
+	pthread_mutex_lock(&look_up->lock);
+	while (!look_up->done &&
+	       pthread_cond_timedwait(&look_up->changed, &look_up->lock, &until) == 0)
+		;
+	done = look_up->done;
+	pthread_mutex_unlock(&look_up->lock);
+	if (done)
+		pthread_join(look_up->thread, NULL);
+	else
+		pthread_detach(look_up->thread);
+	return done;
 }
 
 static void
@@ -123,6 +146,6 @@ names_look_up(struct names *ret_names, const char *host, int64_t timeout_ms)
 		add_name(ret_names, info);
 	if (!error)
 		freeaddrinfo(look_up->found);
-	free(look_up);
+	look_up_free(look_up);
 	return error ? gai_strerror(error) : NULL;
 }
