@@ -191,8 +191,12 @@ answer_held(struct hostile *hostile, struct visitor *visitor)
 
 	if (manner == HOSTILE_CLOSES)
 		return visitor->n_held == 0;
-	if (manner == HOSTILE_HOLDS || manner == HOSTILE_LEAVES)
+	if (manner == HOSTILE_HOLDS)
 		return true;
+	if (manner == HOSTILE_LEAVES && visitor->n_held) {
+		(void)!answer_failure(hostile, visitor, 0, DIST_NOT_RUN_GOODBYE);
+		return false;
+	}
 	while (visitor->n_held) {
 		uint32_t i = hostile_random(&hostile->seed, visitor->n_held);
 		struct held held = visitor->held[i];
@@ -258,14 +262,8 @@ take_call(struct hostile *hostile, struct visitor *visitor, const uint8_t *recor
 		return true;
 	if (is_busy(hostile))
 		return answer_failure(hostile, visitor, held.xid, DIST_NOT_RUN_BUSY);
-	if (hostile->manner == HOSTILE_LEAVES) {
-		if (++visitor->n_held < 2)
-			return true;
-		(void)!answer_failure(hostile, visitor, 0, DIST_NOT_RUN_GOODBYE);
-		return false;
-	}
-	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_FAILS ||
-	    refusal(hostile) != SYSTEM_ERR) {
+	if (hostile->manner == HOSTILE_HOLDS || hostile->manner == HOSTILE_LEAVES ||
+	    hostile->manner == HOSTILE_FAILS || refusal(hostile) != SYSTEM_ERR) {
 		if (visitor->n_held == HELD_MAX)
 			return false;
 		visitor->held[visitor->n_held++] = held;

@@ -20,7 +20,7 @@ enum hostile_manner {
 	HOSTILE_SILENT,     /* takes every call, and answers none */
 	HOSTILE_CLOSES,     /* runs every call, and ends the connection instead of answering */
 	HOSTILE_HOLDS,      /* keeps every call, for what it does next */
-	HOSTILE_LEAVES,     /* runs no call, and says goodbye to the second one */
+	HOSTILE_LEAVES,     /* runs no call, and says goodbye to those that it holds */
 	HOSTILE_FAILS,      /* runs every call, and says SYSTEM_ERR */
 	HOSTILE_NO_PROGRAM, /* these three refuse every call unrun, as RFC 5531 has it */
 	HOSTILE_NO_PROCEDURE,
