@@ -6,6 +6,7 @@
 
 #include "frame.h"
 #include "history.h"
+#include "program/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -33,15 +34,6 @@ struct board {
 	bool settled;           /* a lease has passed since the start */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* --- Questions ---------------------------------------------------------------- */
 
 const struct board_view *
@@ -62,7 +54,7 @@ why_unhealthy_locked(const struct board *board)
 {
 	if (!board->view.overview)
 		return "the master has just started";
-	if (now_ms() - board->taken_ms > STALE_MS)
+	if (program_now_ms() - board->taken_ms > STALE_MS)
 		return "the registry has not answered for 10 seconds";
 	return NULL;
 }
@@ -118,7 +110,7 @@ board_show(struct board *board, struct dist_overview *overview)
 	old = board->view.overview;
 	board->view.overview = overview;
 	board->view.totals = board->history.totals;
-	board->taken_ms = now_ms();
+	board->taken_ms = program_now_ms();
 	if (overview->uptime_ms >= SETTLED_MS)
 		board->settled = true;
 	pthread_mutex_unlock(&board->lock);
@@ -157,7 +149,7 @@ board_tick(struct board *board)
 	}
 	/* The totals that are shown may be freed here. */
 	pthread_mutex_lock(&board->lock);
-	taken = history_take(&board->history, overview, totals, now_ms());
+	taken = history_take(&board->history, overview, totals, program_now_ms());
 	board->view.totals = board->history.totals;
 	pthread_mutex_unlock(&board->lock);
 	if (!taken) {
@@ -176,11 +168,9 @@ board_run(void *arg)
 	pthread_setname_np(pthread_self(), "dist-board");
 	pthread_mutex_lock(&board->lock);
 	while (!board->stopping) {
-		struct timespec until;
+		const struct timespec until = program_in_ms(TICK_MS);
 
 		pthread_mutex_unlock(&board->lock);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += TICK_MS / 1000;
 		board_tick(board);
 		pthread_mutex_lock(&board->lock);
 		while (!board->stopping &&
@@ -197,16 +187,12 @@ struct board *
 board_start(const struct board_options *options)
 {
 	struct board *board = calloc(1, sizeof(*board));
-	pthread_condattr_t monotonic;
 
 	if (!board)
 		return NULL;
 	board->options = *options;
 	pthread_mutex_init(&board->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&board->work, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	program_cond_init(&board->work);
 	if (pthread_create(&board->thread, NULL, board_run, board) == 0)
 		return board;
 	pthread_cond_destroy(&board->work);

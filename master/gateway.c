@@ -1,5 +1,7 @@
 #include "gateway_internal.h"
 
+#include "program/clock.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,18 +19,9 @@
 #define BODY_SKIPPED_MAX (16 * GATEWAY_BODY_MAX)
 
 int64_t
-gateway_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-int64_t
 gateway_time_left_ms(const struct gateway_request *request)
 {
-	int64_t passed_ms = (gateway_now_ns() - request->began_ns) / 1000000;
+	int64_t passed_ms = (program_now_ns() - request->began_ns) / 1000000;
 
 	return passed_ms < request->timeout_ms ? request->timeout_ms - passed_ms : 0;
 }
@@ -246,7 +239,7 @@ request_submit(struct gateway_request *request, struct gateway_answer *ret_answe
 		                             GATEWAY_CALLS_MAX);
 	} else {
 		gateway->n_requests++;
-		request->began_ns = gateway_now_ns();
+		request->began_ns = program_now_ns();
 		request->state = GATEWAY_READY;
 		gateway_list_add(&gateway->ready, request);
 		/* Resumed under this same lock, so never before it is suspended. */
@@ -405,12 +398,7 @@ wait_locked(struct gateway *gateway)
 		pthread_cond_wait(&gateway->changed, &gateway->lock);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	until = program_in_ms(LOOK_MS);
 	pthread_cond_timedwait(&gateway->changed, &gateway->lock, &until);
 }
 
@@ -454,14 +442,9 @@ gateway_open(struct gateway *gateway)
 static void
 gateway_init(struct gateway *gateway, const struct gateway_options *options)
 {
-	pthread_condattr_t attributes;
-
 	gateway->options = *options;
 	pthread_mutex_init(&gateway->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&gateway->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	program_cond_init(&gateway->changed);
 	gateway_list_init(&gateway->ready);
 	gateway_list_init(&gateway->waiting);
 }

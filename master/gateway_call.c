@@ -2,6 +2,7 @@
  * answer. */
 #include "gateway_internal.h"
 
+#include "program/clock.h"
 #include "reflect/message.h"
 
 #include <dist/waiter.h>
@@ -153,7 +154,7 @@ answer_result(const struct gateway_request *request, const struct dist_node_info
               const struct dist_json_bytes *result)
 {
 	struct gateway_answer answer = { .status = MHD_HTTP_OK };
-	double ms = (double)(gateway_now_ns() - request->began_ns) / 1e6;
+	double ms = program_ms_since(request->began_ns);
 
 	text_add(&answer.text, "{\"node\":");
 	text_json(&answer.text, node ? node->name : NULL);

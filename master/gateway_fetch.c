@@ -2,6 +2,7 @@
 #include "gateway_internal.h"
 
 #include "node.h"
+#include "program/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ gateway_fetch_interface(struct gateway *gateway, uint32_t prog, uint32_t vers)
 		if (fetch_from(interface, &candidates.list[i]))
 			break;
 	}
-	interface->asked_ns = gateway_now_ns();
+	interface->asked_ns = program_now_ns();
 	pthread_mutex_lock(&gateway->lock);
 	interfaces_add(&gateway->interfaces, interface);
 	pthread_mutex_unlock(&gateway->lock);
@@ -154,7 +155,7 @@ is_current(struct gateway *gateway, struct interface *interface)
 	bool current;
 
 	if (!interface->is_there)
-		return gateway_now_ns() - interface->asked_ns < NOTHING_NS;
+		return program_now_ns() - interface->asked_ns < NOTHING_NS;
 	overview = board_lock(gateway->options.board)->overview;
 	current = overview && (overview->epoch == interface->epoch ||
 	                       is_live(overview, interface));

@@ -90,7 +90,6 @@ void gateway_finish(struct gateway_request *request, struct gateway_answer answe
 
 /* Milliseconds until its time is up; 0: it is. */
 int64_t gateway_time_left_ms(const struct gateway_request *request);
-int64_t gateway_now_ns(void);
 
 /* gateway_call.c: take it on, without the lock, out of READY. */
 void gateway_take_on(struct gateway_request *request);

@@ -15,13 +15,13 @@
 #include "distctl/target.h"
 #include "distctl/text.h"
 #include "json/convert.h"
+#include "program/clock.h"
 #include "program/options.h"
 #include "reflect/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What a result may be as JSON; a record has 128 MiB at most. */
 #define RESULT_MAX ((size_t)512 << 20)
@@ -35,15 +35,6 @@ struct call {
 	struct dist_json_bytes arguments, reply, result;
 	double ms;
 };
-
-static double
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* " (arith.x:6)", where the .x says what it should be. */
 static void
@@ -121,13 +112,13 @@ static int
 make_call(struct call *call, const struct target *target)
 {
 	const struct timeval unused = { .tv_sec = 25 };
-	double begin = now_ms();
+	int64_t begin_ns = program_now_ns();
 	enum clnt_stat stat;
 
 	stat = clnt_call(target->client, call->procedure.proc,
 	                 (xdrproc_t)message_arguments, (void *)&call->arguments,
 	                 (xdrproc_t)message_result, (void *)&call->reply, unused);
-	call->ms = now_ms() - begin;
+	call->ms = program_ms_since(begin_ns);
 	if (stat == RPC_SUCCESS)
 		return PROGRAM_DONE;
 	program_fail("%s", dist_error_text());

@@ -16,13 +16,13 @@
 #include "distctl/server.h"
 #include "distctl/text.h"
 #include "distctl/view.h"
+#include "program/clock.h"
 #include "program/options.h"
 
 #include <dist/master.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HOST_MAX     300
 #define TROUBLE_MAX  1024
@@ -44,15 +44,6 @@ struct patient {
 	size_t n_answer;   /* of these that were called so far */
 	const char *found; /* "ADDR:PORT" that answers; NULL: none does */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- Names ------------------------------------------------------------------------ */
 
@@ -84,12 +75,12 @@ names_text(const struct names *names, char *ret, size_t size)
 static void
 check_name(struct doctor *doctor, struct patient *patient)
 {
-	int64_t begin = now_ms(), took_ms;
+	int64_t begin = program_now_ms(), took_ms;
 	char found[NAMES_MAX * NAMES_TEXT_MAX];
 	const char *why;
 
 	why = names_look_up(&patient->names, patient->host, doctor->config->timeout_ms);
-	took_ms = now_ms() - begin;
+	took_ms = program_now_ms() - begin;
 	names_text(&patient->names, found, sizeof(found));
 	if (why)
 		diagnosis_add(&doctor->diagnosis, VERDICT_WRONG, "name", patient->host,

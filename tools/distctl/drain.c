@@ -9,21 +9,12 @@
 #include "distctl/json.h"
 #include "distctl/masters.h"
 #include "distctl/view.h"
+#include "program/clock.h"
 #include "program/options.h"
 #include "registry.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* What a master says about one instance: is it still there? @before: what was known. */
 static bool
@@ -65,7 +56,7 @@ wait_gone(struct server *master, const dist_view *list, const dist_node_entry *n
 
 	memcpy(place.master, list->master, DIST_ID_SIZE);
 	while (listed) {
-		left = deadline_ms - now_ms();
+		left = deadline_ms - program_now_ms();
 		if (left <= 0)
 			return program_fail("%s: still listed by %s after %lld ms; see "
 			                    "--wait-ms",
@@ -129,7 +120,7 @@ static int
 drain(const struct config *config, const struct masters *masters,
       const struct view *view)
 {
-	int64_t deadline_ms = now_ms() + config->wait_ms;
+	int64_t deadline_ms = program_now_ms() + config->wait_ms;
 	json_t *left;
 	int status = PROGRAM_DONE, printed;
 

@@ -6,13 +6,13 @@
 
 #include "distctl/text.h"
 #include "distctl/view.h"
+#include "program/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ASKERS_MAX 8
 #define WHY_MAX    256
@@ -39,15 +39,6 @@ struct gather {
 	struct subjects subjects;
 	atomic_size_t next; /* to be asked */
 };
-
-static int64_t
-clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* --- Who is there ------------------------------------------------------------------ */
 
@@ -173,7 +164,7 @@ ask(struct gather *gather, struct subject *subject)
 	subject->before = subject->now;
 	subject->before_ns = subject->now_ns;
 	subject->now = stats;
-	subject->now_ns = clock_ns(CLOCK_MONOTONIC);
+	subject->now_ns = program_now_ns();
 }
 
 static void *
@@ -233,7 +224,7 @@ gather_next(struct gather *gather)
 	for (size_t i = 0; i < gather->subjects.n; i++)
 		add_subject(gathered, &gather->subjects.list[i]);
 	rates_finish(&gathered->rates);
-	gathered->time_ms = clock_ns(CLOCK_REALTIME) / 1000000;
+	gathered->time_ms = program_wall_ms();
 	return gathered;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "distctl/names.h"
 
+#include "program/clock.h"
+
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -51,16 +53,12 @@ static struct look_up *
 look_up_start(const char *host)
 {
 	struct look_up *look_up = calloc(1, sizeof(*look_up) + strlen(host) + 1);
-	pthread_condattr_t monotonic;
 
 	if (!look_up)
 		return NULL;
 	strcpy(look_up->host, host);
 	pthread_mutex_init(&look_up->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&look_up->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	program_cond_init(&look_up->changed);
 	if (!pthread_create(&look_up->thread, NULL, look_up_run, look_up))
 		return look_up;
 	look_up_free(look_up);
@@ -71,16 +69,9 @@ look_up_start(const char *host)
 static bool
 look_up_await(struct look_up *look_up, int64_t timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = program_in_ms(timeout_ms);
 	bool done;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&look_up->lock);
 	while (!look_up->done &&
 	       pthread_cond_timedwait(&look_up->changed, &look_up->lock, &until) == 0)

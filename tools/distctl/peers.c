@@ -8,13 +8,13 @@
 #include "distctl/entry.h"
 #include "distctl/server.h"
 #include "distctl/text.h"
+#include "program/clock.h"
 
 #include <dist/stats.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define VERSION_MAX 64
 /* Log lines of two hosts cannot be put in order any more. */
@@ -28,24 +28,6 @@ struct answer {
 	int64_t ahead_ms, slack_ms;
 	uint64_t version, clock_ms;
 };
-
-static int64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static double
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* --- Asking ----------------------------------------------------------------------- */
 
@@ -63,18 +45,18 @@ compare_clocks(struct answer *answer, int64_t before_ms, int64_t after_ms)
 static bool
 ask(struct answer *answer, const char *address, int64_t timeout_ms)
 {
-	int64_t before_ms = clock_ms(CLOCK_REALTIME);
-	double begin = now_ms();
+	int64_t before_ms = program_wall_ms();
+	int64_t begin_ns = program_now_ns();
 	const struct dist_counters *counters;
 
 	memset(answer, 0, sizeof(*answer));
 	if (dist_stats_fetch(&answer->stats, address, timeout_ms))
 		return false;
-	answer->ms = now_ms() - begin;
+	answer->ms = program_ms_since(begin_ns);
 	counters = &answer->stats->nodes[0]->counters;
 	answer->version = dist_counters_value(counters, "version");
 	answer->clock_ms = dist_counters_value(counters, "clock_ms");
-	compare_clocks(answer, before_ms, clock_ms(CLOCK_REALTIME));
+	compare_clocks(answer, before_ms, program_wall_ms());
 	return true;
 }
 

@@ -13,11 +13,11 @@
 #include "distctl/text.h"
 #include "distctl/view.h"
 #include "node.h"
+#include "program/clock.h"
 #include "program/options.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct ping {
 	dist_ping_result result;
@@ -35,27 +35,18 @@ static const struct table_column columns[] = {
 	{ "BUSY", true },  { "QUEUED", true },   { "STATE", false },
 };
 
-static double
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static bool
 ping_server(struct ping *ret_ping, struct server *server)
 {
 	struct ping ping = { .ms = 0 };
 
 	for (int i = 0; i < 2; i++) {
-		double begin = now_ms();
+		int64_t begin_ns = program_now_ns();
 
 		memset(&ping.result, 0, sizeof(ping.result));
 		if (dist_node_ping_1(&ping.result, server->client) != RPC_SUCCESS)
 			return false;
-		ping.ms = now_ms() - begin;
+		ping.ms = program_ms_since(begin_ns);
 	}
 	*ret_ping = ping;
 	return true;

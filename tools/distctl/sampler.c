@@ -1,6 +1,8 @@
 /* A thread that gathers; see sampler.h. */
 #include "distctl/sampler.h"
 
+#include "program/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -31,17 +33,6 @@ tell(int fd)
 		;
 }
 
-static void
-add_ms(struct timespec *time, int64_t ms)
-{
-	time->tv_sec += ms / 1000;
-	time->tv_nsec += ms % 1000 * 1000000;
-	if (time->tv_nsec >= 1000000000) {
-		time->tv_sec++;
-		time->tv_nsec -= 1000000000;
-	}
-}
-
 /* @gathered in the place of one that nobody took. Whether to go on, at @until. */
 static bool
 publish(struct sampler *sampler, struct gathered *gathered, const struct timespec *until)
@@ -70,8 +61,7 @@ sampler_main(void *arg)
 	struct gathered *gathered;
 
 	do {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		add_ms(&until, sampler->interval_ms);
+		until = program_in_ms(sampler->interval_ms);
 		gathered = gather_next(sampler->gather);
 	} while (publish(sampler, gathered, &until));
 	return NULL;
@@ -95,7 +85,6 @@ struct sampler *
 sampler_start(struct gather *gather, int64_t interval_ms)
 {
 	struct sampler *sampler = calloc(1, sizeof(*sampler));
-	pthread_condattr_t monotonic;
 
 	if (!sampler)
 		return NULL;
@@ -103,10 +92,7 @@ sampler_start(struct gather *gather, int64_t interval_ms)
 	sampler->interval_ms = interval_ms;
 	sampler->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&sampler->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&sampler->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	program_cond_init(&sampler->changed);
 	if (sampler->fd >= 0 && start_thread(sampler) == 0)
 		return sampler;
 	if (sampler->fd >= 0)

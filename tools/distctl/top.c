@@ -13,6 +13,7 @@
 #include "distctl/sampler.h"
 #include "distctl/screen.h"
 #include "distctl/table.h"
+#include "program/clock.h"
 #include "program/options.h"
 
 #include <errno.h>
@@ -86,20 +87,11 @@ print_round(struct top *top, struct gathered *gathered)
 	return status;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until it is time for the next round. False: a signal came. */
 static bool
 pause_until(int64_t until_ms, const sigset_t *signals)
 {
-	int64_t left_ms = until_ms - now_ms();
+	int64_t left_ms = until_ms - program_now_ms();
 	struct timespec left = { 0 };
 
 	if (left_ms > 0)
@@ -115,7 +107,7 @@ print_rounds(struct top *top, const sigset_t *signals)
 	int status = PROGRAM_DONE;
 
 	while (!status && !is_over(top)) {
-		int64_t next_ms = now_ms() + top->config->interval_ms;
+		int64_t next_ms = program_now_ms() + top->config->interval_ms;
 		struct gathered *gathered = gather_next(top->gather);
 
 		if (!gathered)

@@ -10,6 +10,7 @@
 #include "distctl/event.h"
 #include "distctl/server.h"
 #include "distctl/track.h"
+#include "program/clock.h"
 #include "program/options.h"
 #include "registry.h"
 
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A master that answers at once, whatever it is asked, must not keep us busy. */
@@ -52,15 +52,6 @@ struct watch {
 	int signal_fd;
 	int status; /* other than 0: the end, a sentence said why */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void
 on_event(const struct track_event *event, void *arg)
@@ -130,7 +121,7 @@ lose(struct watch *watch, struct watched *master, const char *why)
 		if (!watch->status)
 			watch->status = event_master_lost(master->address, why,
 			                                  watch->config->json);
-		track_lost(watch->track, (size_t)(master - watch->masters), now_ms());
+		track_lost(watch->track, (size_t)(master - watch->masters), program_now_ms());
 	} else if (master->address && !master->has_failed) {
 		program_fail("master %s: %s", master->address, why);
 		master->has_failed = true;
@@ -139,7 +130,7 @@ lose(struct watch *watch, struct watched *master, const char *why)
 	server_close(&master->server);
 	free(master->address);
 	master->address = NULL;
-	master->ask_ms = now_ms() + LOOK_AGAIN_MS;
+	master->ask_ms = program_now_ms() + LOOK_AGAIN_MS;
 }
 
 /* One that is away is looked for first. False: it is not there. */
@@ -180,7 +171,7 @@ static void
 ask_due(struct watch *watch)
 {
 	for (size_t i = 0; i < watch->n_masters; i++) {
-		if (watch->masters[i].ask_ms <= now_ms())
+		if (watch->masters[i].ask_ms <= program_now_ms())
 			ask(watch, &watch->masters[i]);
 	}
 }
@@ -193,7 +184,7 @@ take_view(struct watch *watch, struct watched *master)
 	dist_view *view = &master->view;
 
 	if (!track_view(watch->track, (size_t)(master - watch->masters), view,
-	                master->is_new, now_ms()))
+	                master->is_new, program_now_ms()))
 		watch->status = program_fail("out of memory");
 	master->is_new = false;
 	memcpy(master->seen.master, view->master, sizeof(dist_id));
@@ -217,7 +208,7 @@ take_answer(struct watch *watch, struct dist_waiter *waiter)
 		lose(watch, master, dist_waiter_error(waiter));
 	} else {
 		take_view(watch, master);
-		master->ask_ms = now_ms() + ROUND_MIN_MS;
+		master->ask_ms = program_now_ms() + ROUND_MIN_MS;
 	}
 	dist_waiter_free(waiter);
 }
@@ -228,7 +219,7 @@ take_answer(struct watch *watch, struct dist_waiter *waiter)
 static int
 wait_ms(const struct watch *watch)
 {
-	int64_t next_ms = track_tick(watch->track, now_ms()), left_ms;
+	int64_t next_ms = track_tick(watch->track, program_now_ms()), left_ms;
 
 	for (size_t i = 0; i < watch->n_masters; i++) {
 		if (watch->masters[i].ask_ms < next_ms)
@@ -236,7 +227,7 @@ wait_ms(const struct watch *watch)
 	}
 	if (next_ms == INT64_MAX)
 		return -1;
-	left_ms = next_ms - now_ms();
+	left_ms = next_ms - program_now_ms();
 	return left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
