@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long the cluster may take to hear of a node that the registry has. */
+#define SEEN_MS 1000
+
 /* --- What is called ----------------------------------------------------------- */
 
 static bool
@@ -55,6 +58,20 @@ find_service(struct gateway_request *request, const struct dist_overview *overvi
 	return is_known ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_NOT_FOUND;
 }
 
+/* The same as of this moment: the board may be a second old. */
+static unsigned
+find_service_now(struct gateway_request *request)
+{
+	struct dist_overview *overview;
+	unsigned status;
+
+	if (dist_master_overview(&overview, request->gateway->options.master))
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	status = find_service(request, overview);
+	dist_overview_free(overview);
+	return status;
+}
+
 /* False: @ret_answer says why not. */
 static bool
 find_numbers(struct gateway_request *request, struct gateway_answer *ret_answer)
@@ -64,6 +81,8 @@ find_numbers(struct gateway_request *request, struct gateway_answer *ret_answer)
 	int length = (int)(request->way.procedure.text - request->name) - 1;
 
 	board_unlock(board);
+	if (status)
+		status = find_service_now(request);
 	if (status == MHD_HTTP_NOT_FOUND)
 		*ret_answer = gateway_refuse(status, false, "no node serves %.*s",
 		                             length, request->name);
@@ -267,6 +286,7 @@ begin_call(struct gateway_request *request, struct gateway_answer *ret_answer)
 {
 	const struct dist_call_options options = {
 		.timeout_ms = gateway_time_left_ms(request),
+		.wait_for_nodes_ms = SEEN_MS,
 	};
 	struct dist_waiter *waiter = NULL;
 	CLIENT *client;

@@ -37,14 +37,18 @@ serves(const struct dist_overview_node *node, uint32_t prog, uint32_t vers)
 	return false;
 }
 
-static void
-choose(struct candidates *candidates, struct board *board, uint32_t prog, uint32_t vers)
+/* Of this moment, which may be ahead of the board. False: no memory. */
+static bool
+choose(struct candidates *candidates, struct dist_master *master, uint32_t prog,
+       uint32_t vers)
 {
-	const struct dist_overview *overview = board_lock(board)->overview;
+	struct dist_overview *overview;
 
+	if (dist_master_overview(&overview, master))
+		return false;
 	candidates->n = 0;
-	candidates->epoch = overview ? overview->epoch : 0;
-	for (size_t i = 0; overview && i < overview->n_nodes; i++) {
+	candidates->epoch = overview->epoch;
+	for (size_t i = 0; i < overview->n_nodes; i++) {
 		const struct dist_overview_node *node = &overview->nodes[i];
 		struct candidate *one = &candidates->list[candidates->n];
 
@@ -57,7 +61,8 @@ choose(struct candidates *candidates, struct board *board, uint32_t prog, uint32
 		memcpy(one->instance, node->instance, sizeof(one->instance));
 		candidates->n++;
 	}
-	board_unlock(board);
+	dist_overview_free(overview);
+	return true;
 }
 
 /* True: @interface has it. False: ->why says why not. */
@@ -112,9 +117,10 @@ gateway_fetch_interface(struct gateway *gateway, uint32_t prog, uint32_t vers)
 	struct interface *interface = calloc(1, sizeof(*interface));
 	struct candidates candidates;
 
-	if (!interface)
+	if (!interface || !choose(&candidates, gateway->options.master, prog, vers)) {
+		free(interface);
 		return; /* it is looked for again, until time is up */
-	choose(&candidates, gateway->options.board, prog, vers);
+	}
 	interface->refs = 1;
 	interface->prog = prog;
 	interface->vers = vers;
@@ -147,7 +153,7 @@ is_live(const struct dist_overview *overview, const struct interface *interface)
 	return false;
 }
 
-/* Nothing has changed since its node was seen to live, or it still does. */
+/* The board shows no change since its node was seen to live, or it still does. */
 static bool
 is_current(struct gateway *gateway, struct interface *interface)
 {
@@ -157,9 +163,9 @@ is_current(struct gateway *gateway, struct interface *interface)
 	if (!interface->is_there)
 		return program_now_ns() - interface->asked_ns < NOTHING_NS;
 	overview = board_lock(gateway->options.board)->overview;
-	current = overview && (overview->epoch == interface->epoch ||
-	                       is_live(overview, interface));
-	if (current)
+	current = !overview || overview->epoch <= interface->epoch ||
+	          is_live(overview, interface);
+	if (current && overview && overview->epoch > interface->epoch)
 		interface->epoch = overview->epoch;
 	board_unlock(gateway->options.board);
 	return current;

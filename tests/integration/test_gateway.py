@@ -249,6 +249,17 @@ def test_only_post_is_a_call(gateway):
     assert gateway.ask("/nodes", "POST", body="[]")[1]["Allow"] == "GET, HEAD"
 
 
+def test_a_node_is_called_as_soon_as_it_is_registered(gateway):
+    # What the page shows is up to a second old; time enough for each of these.
+    for number in range(3):
+        node = gateway.cluster.node(gateway.master.address, name=f"n{number}")
+        status, _, answer = gateway.post(SUM, "[[2,4,6]]")
+        assert (status, answer.get("node"), answer.get("result")) == (
+            200, f"n{number}", 12), answer
+        node.stop()
+        node.finish()
+
+
 def test_a_body_has_a_limit(gateway):
     node_of(gateway)
     most = 1 << 20
