@@ -5,7 +5,7 @@
  *
  * so that an input is what several peers do in turn. A step that is cut has the bytes
  * that are there. Records are marked here, for else a fuzzer would mostly try marks;
- *what a mark can do wrong is in the raw bytes.
+ * what a mark can do wrong is in the raw bytes.
  */
 #ifndef FUZZ_STEPS_H
 #define FUZZ_STEPS_H

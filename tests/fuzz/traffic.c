@@ -3,8 +3,8 @@
  * relay that writes down what goes either way, and each record becomes an input of the
  * targets that read such.
  *
- *	ninja -C build tests/fuzz/fuzz_traffic && build/tests/fuzz/fuzz_traffic
- *tests/fuzz/corpus
+ *	ninja -C build tests/fuzz/fuzz_traffic
+ *	build/tests/fuzz/fuzz_traffic tests/fuzz/corpus
  *
  * Needed again when the protocols change, or the grammar of steps.h does.
  */

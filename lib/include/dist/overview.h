@@ -1,6 +1,6 @@
 /*
- * A whole cluster as its master knows it at one moment: which nodes there are, what
- *they serve, what each of them has counted, and what all of them came to.
+ * A whole cluster as its master knows it at one moment: which nodes there are, what they
+ * serve, what each of them has counted, and what all of them came to.
  *
  *	struct dist_overview *overview;
  *
@@ -40,8 +40,7 @@ struct dist_overview_service {
 	const char *program_name, *version_name;
 };
 
-/* What came between a node's last two answers, without the programs of the framework.
- */
+/* What came between a node's last two answers, without the framework's own programs. */
 struct dist_overview_recent {
 	int64_t interval_ns; /* 0: there were no two answers */
 	uint64_t calls;      /* that were over */
@@ -57,13 +56,11 @@ struct dist_overview_node {
 	enum dist_overview_state state;
 	const struct dist_overview_service *services;
 	size_t n_services;
-	/* As it said in its last heartbeat: calls it may run at once, has, and has
-	 * waiting. */
+	/* As its last heartbeat said: calls it may run at once, has, and has waiting. */
 	unsigned capacity, in_flight, queued;
 	int64_t age_ms;  /* since it registered */
 	int64_t idle_ms; /* since it was last heard of */
-	/* Its last answer; NULL: none yet, or it is gone. Of another instance: never.
-	 */
+	/* Its last answer; NULL: none yet, or it is gone. Of another instance: never. */
 	const struct dist_node_stats *stats;
 	int64_t stats_age_ms;    /* since that came; -1: none did */
 	const char *stats_error; /* why it did not answer the last time; NULL: it did */
