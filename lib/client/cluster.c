@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/blocking.h"
 #include "base/clock.h"
@@ -118,6 +119,11 @@ cluster_new(struct dist_cluster **ret_cluster, const char *masters,
 	cluster->masters = strdup(masters ? masters : "");
 	if (!cluster->masters) {
 		err = dist_error_set_plain(DIST_ENOMEM);
+		goto failed;
+	}
+	if (getrandom(cluster->instance, sizeof(cluster->instance), 0) !=
+	    sizeof(cluster->instance)) {
+		err = dist_error_set(DIST_ESYSTEM, "no random numbers to be had");
 		goto failed;
 	}
 	err = dist_runtime_start(&cluster->route.runtime, "call");
@@ -371,6 +377,7 @@ dist_cluster_close(struct dist_cluster *cluster)
 {
 	if (!cluster || dist_runtime_forked(cluster->route.runtime))
 		return;
+	dist_account_tell_last(cluster);
 	dist_lock(&cluster->lock);
 	cluster->closed = true;
 	atomic_store(&cluster->stopping, true);

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/mutex.h"
+#include "client/account.h"
 #include "client/budget.h"
 #include "client/members.h"
 #include "client/peer_internal.h"
@@ -29,6 +30,7 @@ struct dist_cluster {
 	/* Set while opening, then read-only. */
 	struct dist_cluster_options options;
 	char *masters; /* as given, for error texts; "" */
+	uint8_t instance[16]; /* in accounts: tells it from all other clusters */
 	struct dist_follower *followers[DIST_FOLLOWERS_MAX];
 	unsigned n_followers;
 	pthread_t keeper;
@@ -87,6 +89,10 @@ void dist_follower_free(struct dist_follower *follower);
 const char *dist_follower_trouble_locked(const struct dist_follower *follower);
 /* A report to a master of this process; false: its master is reached over the network. */
 bool dist_follower_report(struct dist_follower *follower, const dist_id instance);
+/* An account to a master of this process; nothing where it is reached over the network. */
+void dist_follower_account(struct dist_follower *follower, const dist_account *account);
+/* When it tells its master what this cluster counts. */
+struct dist_account_turn *dist_follower_turn(struct dist_follower *follower);
 /* The master it follows now, with a reference; NULL: none. */
 struct dist_peer *dist_follower_master(struct dist_follower *follower);
 

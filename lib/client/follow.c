@@ -51,6 +51,7 @@ struct dist_follower {
 
 	/* Guarded by the cluster's lock. */
 	struct dist_peer *peer; /* the master; holds a reference */
+	struct dist_account_turn turn;
 	char trouble[DIST_ERROR_TEXT_MAX];
 };
 
@@ -118,6 +119,19 @@ dist_follower_report(struct dist_follower *follower, const dist_id instance)
 		return false;
 	follower->source.report(follower->source.arg, instance);
 	return true;
+}
+
+void
+dist_follower_account(struct dist_follower *follower, const dist_account *account)
+{
+	if (follower->source.account)
+		(void)follower->source.account(follower->source.arg, account);
+}
+
+struct dist_account_turn *
+dist_follower_turn(struct dist_follower *follower)
+{
+	return &follower->turn;
 }
 
 const char *
@@ -246,6 +260,18 @@ follower_hold_ms(const struct dist_follower *follower)
 	return DIST_MAX(HOLD_MIN_MS, DIST_MIN(follower->lease_ms, HOLD_MAX_MS));
 }
 
+/* The same, but not beyond the time when there is an account to be told. */
+static int64_t
+follower_quiet_ms(const struct dist_follower *follower)
+{
+	int64_t due_ns = dist_account_due_ns(follower->cluster, &follower->turn);
+	int64_t hold_ms = follower_hold_ms(follower);
+
+	if (due_ns == DIST_NEVER)
+		return hold_ms;
+	return DIST_MAX(0, DIST_MIN(hold_ms, dist_deadline_poll_ms(due_ns)));
+}
+
 /* Whether a master answers there. */
 static enum dist_err
 follower_ping(struct dist_peer *peer)
@@ -320,10 +346,13 @@ follower_watch(struct dist_follower *follower, struct dist_peer *peer)
 
 	if (!clnt)
 		return dist_error_last();
+	dist_account_anew(follower->cluster, &follower->turn);
 	while (!err && !follower_stopping(follower)) {
 		follower_rest_until(next_ns);
 		next_ns = dist_clock_ns() + ROUND_MIN_NS;
-		err = follower_ask(follower, clnt, follower_hold_ms(follower));
+		err = follower_ask(follower, clnt, follower_quiet_ms(follower));
+		if (!err)
+			err = dist_account_tell(follower->cluster, &follower->turn, clnt);
 	}
 	clnt_destroy(clnt);
 	return err;
@@ -411,7 +440,7 @@ static enum dist_err
 follower_source_round(struct dist_follower *follower)
 {
 	dist_view view = { 0 };
-	int64_t hold_ms = follower->lease_ms ? follower_hold_ms(follower) : 0;
+	int64_t hold_ms = follower->lease_ms ? follower_quiet_ms(follower) : 0;
 	enum dist_err err;
 
 	err = follower->source.next(follower->source.arg, follower->master_id,
@@ -421,6 +450,8 @@ follower_source_round(struct dist_follower *follower)
 	if (view.full || view.epoch != follower->epoch)
 		err = follower_apply(follower, &view);
 	xdr_free((xdrproc_t)xdr_dist_view, &view);
+	dist_account_tell_here(follower->cluster, &follower->turn, follower->source.account,
+	                       follower->source.arg);
 	return err;
 }
 

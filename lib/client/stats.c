@@ -380,29 +380,38 @@ procedure_counts_add_up(struct dist_procedure_counts *to,
 		dist_histogram_merge(to->latency, from->latency);
 }
 
+/* Procedures that there is no memory for are left out. */
+static void
+peer_counts_add_up(struct dist_peer_counts *to, struct dist_peer_counts *from)
+{
+	for (unsigned i = 0; i < DIST_PEER_COUNTS_SLOTS; i++) {
+		const struct dist_procedure_counts *counts =
+			atomic_load_explicit(&from->slots[i], memory_order_acquire);
+
+		for (; counts; counts = counts->next) {
+			struct dist_procedure_counts *sum = counts_find(
+				to, counts->prog, counts->vers, counts->proc);
+
+			if (sum)
+				procedure_counts_add_up(sum, counts);
+		}
+	}
+	counts_move(&to->late, &from->late);
+	counts_move(&to->set_aside, &from->set_aside);
+	counts_move(&to->stray, &from->stray);
+	counts_move(&to->over_budget, &from->over_budget);
+}
+
 void
 dist_peer_counts_end(struct dist_peer *peer)
 {
 	struct dist_client_counts *all = peer->counts.all;
-	struct dist_procedure_counts *from, *to;
 
 	if (!all)
 		return;
 	dist_lock(&all->lock);
 	dist_list_remove(&peer->counts.link);
-	for (unsigned i = 0; i < DIST_PEER_COUNTS_SLOTS; i++) {
-		from = atomic_load(&peer->counts.slots[i]);
-		for (; from; from = from->next) {
-			to = counts_find(&all->gone, from->prog, from->vers,
-			                 from->proc);
-			if (to)
-				procedure_counts_add_up(to, from);
-		}
-	}
-	counts_move(&all->gone.late, &peer->counts.late);
-	counts_move(&all->gone.set_aside, &peer->counts.set_aside);
-	counts_move(&all->gone.stray, &peer->counts.stray);
-	counts_move(&all->gone.over_budget, &peer->counts.over_budget);
+	peer_counts_add_up(&all->gone, &peer->counts);
 	dist_unlock(&all->lock);
 	peer_counts_fini(&peer->counts);
 }
@@ -416,15 +425,11 @@ static const char *const outcome_names[] = {
 };
 
 static void
-snapshot_procedure(struct dist_snapshot *snapshot,
-                   const struct dist_procedure_counts *counts)
+snapshot_counters(struct dist_snapshot *snapshot,
+                  const struct dist_procedure_counts *counts)
 {
-	const struct dist_procedure_stats named = { .program = counts->prog,
-		                                    .version = counts->vers,
-		                                    .procedure = counts->proc };
 	uint64_t outcomes[DIST_N_OUTCOMES], calls = 0;
 
-	dist_snapshot_procedure(snapshot, &named);
 	for (unsigned i = 0; i < DIST_N_OUTCOMES; i++)
 		calls += outcomes[i] = dist_count_get(&counts->outcomes[i]);
 	dist_snapshot_counter(snapshot, "calls", calls);
@@ -440,6 +445,18 @@ snapshot_procedure(struct dist_snapshot *snapshot,
 	                      dist_count_get(&counts->call_bytes));
 	dist_snapshot_counter(snapshot, "reply_bytes",
 	                      dist_count_get(&counts->reply_bytes));
+}
+
+static void
+snapshot_procedure(struct dist_snapshot *snapshot,
+                   const struct dist_procedure_counts *counts)
+{
+	const struct dist_procedure_stats named = { .program = counts->prog,
+		                                    .version = counts->vers,
+		                                    .procedure = counts->proc };
+
+	dist_snapshot_procedure(snapshot, &named);
+	snapshot_counters(snapshot, counts);
 	dist_snapshot_times(snapshot, "latency", counts->latency);
 }
 
@@ -503,5 +520,97 @@ dist_cluster_stats(struct dist_stats **ret_stats, struct dist_cluster *cluster)
 		              DIST_CONTAINER_OF(counts, struct dist_peer, counts));
 	snapshot_gone(&snapshot, &all->gone);
 	dist_unlock(&all->lock);
+	return dist_snapshot_finish(&snapshot, ret_stats);
+}
+
+/* --- All peers together ----------------------------------------------------------- */
+
+static uint64_t
+procedure_n(const struct dist_procedure_counts *counts)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < DIST_N_OUTCOMES; i++)
+		n += dist_count_get(&counts->outcomes[i]);
+	return n;
+}
+
+static uint64_t
+peer_counts_n(struct dist_peer_counts *peer)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < DIST_PEER_COUNTS_SLOTS; i++) {
+		const struct dist_procedure_counts *counts =
+			atomic_load_explicit(&peer->slots[i], memory_order_acquire);
+
+		for (; counts; counts = counts->next)
+			n += procedure_n(counts);
+	}
+	return n;
+}
+
+uint64_t
+dist_client_counts_n(struct dist_client_counts *all)
+{
+	struct dist_peer_counts *peer, *next;
+	uint64_t n;
+
+	dist_lock(&all->lock);
+	n = peer_counts_n(&all->gone);
+	DIST_LIST_EACH (peer, next, &all->peers, link)
+		n += peer_counts_n(peer);
+	dist_unlock(&all->lock);
+	return n;
+}
+
+/* Into @sum, whose own peers are none; how many calls are in flight. */
+static uint64_t
+counts_add_up(struct dist_client_counts *sum, struct dist_client_counts *all)
+{
+	struct dist_peer_counts *peer, *next;
+	uint64_t in_flight = 0;
+
+	dist_lock(&all->lock);
+	peer_counts_add_up(&sum->gone, &all->gone);
+	DIST_LIST_EACH (peer, next, &all->peers, link) {
+		peer_counts_add_up(&sum->gone, peer);
+		in_flight += atomic_load(
+			&DIST_CONTAINER_OF(peer, struct dist_peer, counts)->in_flight);
+	}
+	dist_unlock(&all->lock);
+	return in_flight;
+}
+
+static void
+snapshot_whole(struct dist_snapshot *snapshot, struct dist_peer_counts *sum)
+{
+	struct dist_procedure_counts whole = { 0 };
+
+	for (unsigned i = 0; i < DIST_PEER_COUNTS_SLOTS; i++) {
+		const struct dist_procedure_counts *counts = atomic_load(&sum->slots[i]);
+
+		for (; counts; counts = counts->next)
+			procedure_counts_add_up(&whole, counts);
+	}
+	snapshot_counters(snapshot, &whole);
+}
+
+enum dist_err
+dist_client_counts_sum(struct dist_stats **ret_stats, struct dist_client_counts *all,
+                       const uint8_t instance[16])
+{
+	struct dist_client_counts sum;
+	struct dist_snapshot snapshot;
+	uint64_t in_flight;
+
+	dist_client_counts_init(&sum);
+	in_flight = counts_add_up(&sum, all);
+	dist_snapshot_init(&snapshot);
+	dist_snapshot_node(&snapshot, NULL, NULL, instance);
+	dist_snapshot_counter(&snapshot, "in_flight", in_flight);
+	snapshot_whole(&snapshot, &sum.gone);
+	snapshot_peer_counts(&snapshot, &sum.gone);
+	dist_client_counts_fini(&sum);
 	return dist_snapshot_finish(&snapshot, ret_stats);
 }

@@ -22,6 +22,7 @@ struct dist_histogram;
 struct dist_peer;
 struct dist_procedure_counts;
 struct dist_reply_header;
+struct dist_stats;
 
 #define DIST_PEER_COUNTS_SLOTS 8u
 
@@ -47,6 +48,17 @@ struct dist_client_counts {
 
 void dist_client_counts_init(struct dist_client_counts *all);
 void dist_client_counts_fini(struct dist_client_counts *all);
+
+/* How many tries are over, of all procedures. */
+uint64_t dist_client_counts_n(struct dist_client_counts *all);
+
+/*
+ * A snapshot of one node, which is all peers together: by procedure, and in its own
+ * counters the sums over these, beside those of a cluster's nodes. DIST_ENOMEM.
+ */
+enum dist_err dist_client_counts_sum(struct dist_stats **ret_stats,
+                                     struct dist_client_counts *all,
+                                     const uint8_t instance[16]) DIST_MUST_CHECK;
 
 /* A peer begins to be counted; ends, and what it counted goes to those that have gone.
  */

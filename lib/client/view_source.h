@@ -22,6 +22,8 @@ struct dist_view_source {
 	void (*interrupt)(void *arg);
 	/* What DIST_REPORT does: a look at an instance that could not be reached. */
 	void (*report)(void *arg, const dist_id instance);
+	/* What DIST_ACCOUNT does: what this cluster counts; when it wants to hear more. */
+	uint32_t (*account)(void *arg, const dist_account *account);
 	/* Nobody calls the others any more; the last one called. */
 	void (*release)(void *arg);
 	void *arg;

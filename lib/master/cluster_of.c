@@ -94,6 +94,14 @@ source_report(void *arg, const dist_id instance)
 	dist_master_report(source->master, instance);
 }
 
+static uint32_t
+source_account(void *arg, const dist_account *account)
+{
+	struct local_source *source = arg;
+
+	return dist_gather_account(source->master->gather, account, "", 0);
+}
+
 enum dist_err
 dist_cluster_of_sized(struct dist_cluster **ret_cluster, struct dist_master *master,
                       const struct dist_cluster_options *options, size_t options_size)
@@ -102,6 +110,7 @@ dist_cluster_of_sized(struct dist_cluster **ret_cluster, struct dist_master *mas
 		.next = source_next,
 		.interrupt = source_interrupt,
 		.report = source_report,
+		.account = source_account,
 		.release = free,
 	};
 	struct local_source *local;

@@ -23,7 +23,7 @@
 /* 10,000 nodes with some procedures each. */
 #define STATS_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
-/* A registration's connection has ended: its nodes are asked at once. */
+/* A registration's connection has ended: its nodes are asked at once. Or a caller's. */
 static void
 master_on_closed(uint64_t conn_id, void *arg)
 {
@@ -31,6 +31,7 @@ master_on_closed(uint64_t conn_id, void *arg)
 	struct dist_suspect suspect;
 	uint64_t session = 0;
 
+	dist_gather_conn_ended(master->gather, conn_id);
 	dist_lock(&master->lock);
 	while ((session = dist_table_next_of(master->table, conn_id, session))) {
 		if (dist_table_find(master->table, session, &suspect))

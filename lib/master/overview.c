@@ -13,6 +13,8 @@
 #include "master/gather.h"
 #include "master/master_internal.h"
 
+#define CALLERS_MAX 1000 /* that are shown */
+
 struct shown {
 	struct dist_gathered *answer;
 	char why[256];
@@ -25,6 +27,8 @@ struct held {
 	struct shown *shown; /* of each node, in the order of the list */
 	struct dist_overview_service *services;
 	struct dist_gathered *self;
+	struct dist_overview_caller *callers;
+	struct dist_caller_row *accounts; /* of each caller */
 };
 
 const char *
@@ -45,6 +49,10 @@ held_free(struct held *held)
 	free(held->shown);
 	free(held->nodes);
 	free(held->services);
+	for (size_t i = 0; held->accounts && i < held->overview.n_callers; i++)
+		dist_gathered_unref(held->accounts[i].latest);
+	free(held->accounts);
+	free(held->callers);
 	dist_gathered_unref(held->self);
 	dist_snapshot_free(held->list);
 	free(held);
@@ -173,6 +181,35 @@ held_fill_self(struct held *held, struct dist_master *master)
 	held->overview.self_age_ms = row.age_ms;
 }
 
+static void
+caller_fill(struct dist_overview_caller *caller, const struct dist_caller_row *row)
+{
+	const struct dist_node_stats *stats = row->latest->stats->nodes[0];
+
+	caller->name = stats->name;
+	caller->address = stats->address;
+	memcpy(caller->instance, row->instance, sizeof(caller->instance));
+	caller->age_ms = row->age_ms;
+	caller->idle_ms = row->idle_ms;
+	caller->stats = stats;
+	caller->recent = row->recent;
+}
+
+static enum dist_err
+held_fill_callers(struct held *held, struct dist_gather *gather)
+{
+	held->accounts = calloc(CALLERS_MAX, sizeof(*held->accounts));
+	held->callers = calloc(CALLERS_MAX, sizeof(*held->callers));
+	if (!held->accounts || !held->callers)
+		return dist_error_set_plain(DIST_ENOMEM);
+	held->overview.n_callers = dist_gather_callers(
+		gather, held->accounts, CALLERS_MAX, &held->overview.n_callers_in_all);
+	for (size_t i = 0; i < held->overview.n_callers; i++)
+		caller_fill(&held->callers[i], &held->accounts[i]);
+	held->overview.callers = held->callers;
+	return DIST_OK;
+}
+
 static enum dist_err
 held_fill(struct held *held, struct dist_master *master)
 {
@@ -188,7 +225,8 @@ held_fill(struct held *held, struct dist_master *master)
 	held->overview.uptime_ms = held->list->view.uptime_ms;
 	held->overview.lease_ms = held->list->view.lease_ms;
 	held_fill_self(held, master);
-	return held_fill_nodes(held, master->gather);
+	err = held_fill_callers(held, master->gather);
+	return err ? err : held_fill_nodes(held, master->gather);
 }
 
 enum dist_err
@@ -209,8 +247,9 @@ dist_master_overview(struct dist_overview **ret_overview, struct dist_master *ma
 	return DIST_OK;
 }
 
-enum dist_err
-dist_master_totals(struct dist_stats **ret_stats, struct dist_master *master)
+/* Whether there are totals to be had. */
+static enum dist_err
+check_gathers(const struct dist_master *master)
 {
 	if (master->process != getpid())
 		return dist_error_set_plain(DIST_EFORKED);
@@ -218,5 +257,21 @@ dist_master_totals(struct dist_stats **ret_stats, struct dist_master *master)
 		return dist_error_set(
 			DIST_EINVAL, "this master asks no node for its statistics: set "
 				     "stats_ms");
-	return dist_gather_totals(master->gather, ret_stats);
+	return DIST_OK;
+}
+
+enum dist_err
+dist_master_totals(struct dist_stats **ret_stats, struct dist_master *master)
+{
+	enum dist_err err = check_gathers(master);
+
+	return err ? err : dist_gather_totals(master->gather, ret_stats);
+}
+
+enum dist_err
+dist_master_caller_totals(struct dist_stats **ret_stats, struct dist_master *master)
+{
+	enum dist_err err = check_gathers(master);
+
+	return err ? err : dist_gather_caller_totals(master->gather, ret_stats);
 }

@@ -1,6 +1,6 @@
 /*
- * Of all procedures of a node together: their times are added up bucket by bucket, as
- * far as both answers have them.
+ * Of all procedures of a node, or a caller, together: their times are added up bucket by
+ * bucket, as far as both answers have them.
  */
 #include "master/recent.h"
 #include "base/histogram.h"
@@ -9,16 +9,18 @@
 #include "idl/registry.h"
 
 static uint64_t
-n_over(const struct dist_procedure_stats *procedure)
-{
-	return dist_counters_value(&procedure->counters, "calls") -
-	       dist_counters_value(&procedure->counters, "in_flight");
-}
-
-static uint64_t
 more(uint64_t now, uint64_t before)
 {
 	return now > before ? now - before : 0;
+}
+
+/* A call that a caller sent again is one call; of nodes each try is. */
+static uint64_t
+n_over(const struct dist_procedure_stats *procedure)
+{
+	return more(dist_counters_value(&procedure->counters, "calls"),
+	            dist_counters_value(&procedure->counters, "in_flight") +
+	                    dist_counters_value(&procedure->counters, "retries"));
 }
 
 static void
@@ -58,10 +60,11 @@ dist_recent_between(const struct dist_node_stats *before,
                     const struct dist_node_stats *now, int64_t interval_ns)
 {
 	struct dist_overview_recent recent = { .interval_ns = interval_ns };
-	struct dist_histogram queue, service;
+	struct dist_histogram queue, service, latency;
 
 	dist_histogram_init(&queue);
 	dist_histogram_init(&service);
+	dist_histogram_init(&latency);
 	for (size_t i = 0; i < now->n_procedures; i++) {
 		const struct dist_procedure_stats *is = now->procedures[i];
 		const struct dist_procedure_stats *was = dist_stats_find(before, is, i);
@@ -76,11 +79,14 @@ dist_recent_between(const struct dist_node_stats *before,
 		recent.failed += more(calls, ok);
 		add_times(&queue, is, was, "queue_time");
 		add_times(&service, is, was, "service_time");
+		add_times(&latency, is, was, "latency");
 	}
 	recent.queue_p50_ns = percentile_ns(&queue, 50);
 	recent.queue_p99_ns = percentile_ns(&queue, 99);
 	recent.service_p50_ns = percentile_ns(&service, 50);
 	recent.service_p90_ns = percentile_ns(&service, 90);
 	recent.service_p99_ns = percentile_ns(&service, 99);
+	recent.latency_p50_ns = percentile_ns(&latency, 50);
+	recent.latency_p99_ns = percentile_ns(&latency, 99);
 	return recent;
 }

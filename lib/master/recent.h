@@ -1,4 +1,4 @@
-/* What came between two answers of a node. */
+/* What came between two answers of a node, or two accounts of a caller. */
 #ifndef DIST_MASTER_RECENT_H
 #define DIST_MASTER_RECENT_H
 

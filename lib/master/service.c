@@ -127,3 +127,17 @@ dist_drain_1_svc(char *name, bool_t *result, struct svc_req *rqstp)
 	dist_unlock(&master->lock);
 	return TRUE;
 }
+
+bool_t
+dist_account_1_svc(dist_account account, u_int *result, struct svc_req *rqstp)
+{
+	char address[DIST_ADDRESS_TEXT_MAX];
+
+	/* Its end tells that the caller is gone. */
+	dist_request_watch_conn(rqstp);
+	*result = dist_gather_account(
+		master_of(rqstp)->gather, &account,
+		dist_sockaddr_format(dist_request_peer(rqstp), address),
+		dist_request_conn_id(rqstp));
+	return TRUE;
+}

@@ -96,9 +96,8 @@ total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
 	return total;
 }
 
-/* NULL: there are too many. */
 static struct total *
-total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
+total_find(const struct dist_totals *totals, const struct dist_procedure_stats *like)
 {
 	struct total *total;
 
@@ -106,7 +105,16 @@ total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
 		if (same_number(&total->like, like))
 			return total;
 	}
-	return total_new(totals, like);
+	return NULL;
+}
+
+/* NULL: there are too many. */
+static struct total *
+total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	struct total *total = total_find(totals, like);
+
+	return total ? total : total_new(totals, like);
 }
 
 static struct total_counter *
@@ -271,8 +279,20 @@ dist_totals_free(struct dist_totals *totals)
 	free(totals);
 }
 
+/* The numbers of @total, and the names, if those are known. */
+static const struct dist_procedure_stats *
+named(const struct total *total, const struct dist_totals *names)
+{
+	const struct total *other = NULL;
+
+	if (names && !total->like.procedure_name)
+		other = total_find(names, &total->like);
+	return other ? &other->like : &total->like;
+}
+
 enum dist_err
-dist_totals_stats(const struct dist_totals *totals, struct dist_stats **ret_stats)
+dist_totals_stats(const struct dist_totals *totals, const struct dist_totals *names,
+                  struct dist_stats **ret_stats)
 {
 	struct dist_snapshot snapshot;
 	struct total *total, *next;
@@ -280,7 +300,7 @@ dist_totals_stats(const struct dist_totals *totals, struct dist_stats **ret_stat
 	dist_snapshot_init(&snapshot);
 	dist_snapshot_node(&snapshot, NULL, NULL, NULL);
 	DIST_LIST_EACH (total, next, &totals->all, link) {
-		dist_snapshot_procedure(&snapshot, &total->like);
+		dist_snapshot_procedure(&snapshot, named(total, names));
 		for (unsigned i = 0; i < total->n_counters; i++)
 			dist_snapshot_counter(&snapshot, total->counters[i].name,
 			                      total->counters[i].value);

@@ -1,7 +1,7 @@
 /*
- * What all nodes came to, by procedure. Each node's answers are added as what they have
- * more than its answer before, so that counters never fall when nodes leave or begin
- * anew. Locked by its user.
+ * What all nodes, or all callers, came to, by procedure. Each node's answers are added as
+ * what they have more than its answer before, so that counters never fall when nodes leave
+ * or begin anew. Locked by its user.
  */
 #ifndef DIST_MASTER_TOTALS_H
 #define DIST_MASTER_TOTALS_H
@@ -27,9 +27,11 @@ void dist_totals_free(struct dist_totals *totals);
 void dist_totals_add(struct dist_totals *totals, const struct dist_node_stats *now,
                      const struct dist_node_stats *before);
 
-/* One node without a name, in the order in which procedures were first heard of. Given:
+/* One node without a name, in the order in which procedures were first heard of. Names
+ * that nobody told are those in @names, if they are there; it may be NULL. Given:
  * dist_stats_free() it. DIST_ENOMEM. */
 enum dist_err dist_totals_stats(const struct dist_totals *totals,
+                                const struct dist_totals *names,
                                 struct dist_stats **ret_stats) DIST_MUST_CHECK;
 
 #endif

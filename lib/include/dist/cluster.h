@@ -117,7 +117,9 @@ dist_cluster_of(struct dist_cluster **ret_cluster, struct dist_master *master,
 /*
  * Close a cluster: every call in flight ends with DIST_ECLOSED, then all its threads are
  * joined. Its CLIENTs and waiters stay valid, to be asked and destroyed; calls on them
- * fail. @cluster is taken; NULL is nothing. Never from a completion callback.
+ * fail. Masters that gather statistics are told what it counted, for which half a second
+ * may pass if one does not answer. @cluster is taken; NULL is nothing. Never from a
+ * completion callback.
  */
 DIST_PUBLIC void dist_cluster_close(struct dist_cluster *cluster);
 

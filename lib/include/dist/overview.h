@@ -1,6 +1,6 @@
 /*
  * A whole cluster as its master knows it at one moment: which nodes there are, what they
- * serve, what each of them has counted, and what all of them came to.
+ * serve, who calls them, what each of these has counted, and what all of them came to.
  *
  *	struct dist_overview *overview;
  *
@@ -13,7 +13,9 @@
  *
  * The master asks its nodes for their statistics over RPC when the option stats_ms of
  * dist/master.h says so; nodes need nothing for it. One that does not answer costs the
- * others nothing. Counters and times have the names of dist/stats.h.
+ * others nothing. Those who call them tell the master then what they count, unasked, and
+ * a last time when they close their cluster; there is nothing to be done for it, either.
+ * Counters and times have the names of dist/stats.h.
  */
 #ifndef DIST_OVERVIEW_H
 #define DIST_OVERVIEW_H
@@ -40,13 +42,15 @@ struct dist_overview_service {
 	const char *program_name, *version_name;
 };
 
-/* What came between a node's last two answers, without the framework's own programs. */
+/* What came between a node's last two answers, or a caller's last two accounts, without
+ * the framework's own programs. Nodes tell queue and service times, callers latencies. */
 struct dist_overview_recent {
 	int64_t interval_ns; /* 0: there were no two answers */
-	uint64_t calls;      /* that were over */
+	uint64_t calls;      /* that were over; of a caller: sent again they count once */
 	uint64_t failed;     /* of these, not answered with success */
 	uint64_t queue_p50_ns, queue_p99_ns;
 	uint64_t service_p50_ns, service_p90_ns, service_p99_ns;
+	uint64_t latency_p50_ns, latency_p99_ns;
 };
 
 struct dist_overview_node {
@@ -67,6 +71,19 @@ struct dist_overview_node {
 	struct dist_overview_recent recent;
 };
 
+/* A cluster (dist/cluster.h) that has called nodes, in any process. */
+struct dist_overview_caller {
+	const char *name;    /* of its process, as it says: "PROGRAM[PID]@HOST" */
+	const char *address; /* "HOST:PORT" at its end; "": in the master's process */
+	uint8_t instance[16];
+	int64_t age_ms;  /* since it told the master the first time */
+	int64_t idle_ms; /* since it told it the last time; one that does not call is quiet */
+	/* What it told: of all nodes together, by procedure, and in its counters the sums
+	 * over all procedures, in_flight (now) and those of a cluster's nodes. */
+	const struct dist_node_stats *stats;
+	struct dist_overview_recent recent;
+};
+
 struct dist_overview {
 	uint8_t master[16]; /* this run of the master */
 	uint64_t epoch;     /* counts changes of the nodes */
@@ -80,6 +97,10 @@ struct dist_overview {
 	 * has not answered yet. */
 	const struct dist_node_stats *self;
 	int64_t self_age_ms; /* since that came; -1: it did not */
+	/* Those that are connected now, in the order in which they came, the first 1000. */
+	const struct dist_overview_caller *callers;
+	size_t n_callers;
+	size_t n_callers_in_all; /* also those that are not among them */
 };
 
 /*
@@ -100,6 +121,12 @@ DIST_PUBLIC enum dist_err dist_master_overview(struct dist_overview **ret_overvi
  */
 DIST_PUBLIC enum dist_err dist_master_totals(struct dist_stats **ret_stats,
                                              struct dist_master *master)
+	DIST_MUST_CHECK;
+
+/* The same of all callers, as they have counted it themselves. Names are known of the
+ * procedures that a node has told. */
+DIST_PUBLIC enum dist_err dist_master_caller_totals(struct dist_stats **ret_stats,
+                                                    struct dist_master *master)
 	DIST_MUST_CHECK;
 
 /* Taken; NULL is nothing. */

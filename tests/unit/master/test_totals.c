@@ -68,7 +68,7 @@ assert_total(const struct dist_totals *totals, const char *name, uint64_t value)
 {
 	struct dist_stats *stats;
 
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, NULL, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	assert_int_equal(
 		dist_counters_value(&stats->nodes[0]->procedures[0]->counters, name),
@@ -89,7 +89,7 @@ test_answers_of_two_nodes_add_up(void **state)
 	(void)state;
 	dist_totals_add(totals, answer(&a, 100, 2, 1, 10), NULL);
 	dist_totals_add(totals, answer(&b, 50, 1, 0, 0), NULL);
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, NULL, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	sum = stats->nodes[0]->procedures[0];
 	assert_string_equal(sum->program_name, "TRIAL_PROG");
@@ -144,7 +144,7 @@ test_totals_never_fall_whatever_a_node_says(void **state)
 	dist_totals_add(totals, answer(&before, 100, 0, 0, 10), NULL);
 	dist_totals_add(totals, answer(&now, 40, 0, 0, 3), &before.node);
 	assert_total(totals, "calls", 100);
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, NULL, &stats));
 	assert_int_equal(stats->nodes[0]->procedures[0]->times[0]->count, 100);
 	dist_stats_free(stats);
 	dist_totals_free(totals);
@@ -164,7 +164,7 @@ test_there_are_no_more_procedures_than_that(void **state)
 		it.procedure.n_times = 0;
 		dist_totals_add(totals, &it.node, NULL);
 	}
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, NULL, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, DIST_TOTALS_MAX);
 	dist_stats_free(stats);
 	dist_totals_free(totals);

@@ -1,0 +1,44 @@
+/*
+ * What a cluster has counted, told to its masters (ACCOUNT of idl/registry.x): by each
+ * follower between two WATCHes, as often as its master wants to hear it, and a last time
+ * when the cluster is closed. A cluster that has called nobody tells nothing.
+ */
+#ifndef DIST_CLIENT_ACCOUNT_H
+#define DIST_CLIENT_ACCOUNT_H
+
+#include "idl/registry.h"
+
+#include <dist/error.h>
+#include <dist/macros.h>
+#include <stdint.h>
+
+struct dist_cluster;
+
+/* Of one master, guarded by the cluster's lock; all zero to begin with. */
+struct dist_account_turn {
+	uint64_t n_told; /* calls that the last account had */
+	int64_t due_ns;  /* not before; DIST_NEVER: the master wants none */
+};
+
+/* The master is reached anew: it may be another process, that has been told nothing. */
+void dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn);
+
+/* When there is an account to be told; DIST_NEVER: nothing was counted since the last. */
+int64_t dist_account_due_ns(struct dist_cluster *cluster,
+                            const struct dist_account_turn *turn);
+
+/*
+ * Tell it, if it is due, by @clnt, a CLIENT of the registry; or else by @tell, with @arg:
+ * see struct dist_view_source. An error means that the master does not answer any more.
+ */
+enum dist_err dist_account_tell(struct dist_cluster *cluster,
+                                struct dist_account_turn *turn,
+                                CLIENT *clnt) DIST_MUST_CHECK;
+void dist_account_tell_here(struct dist_cluster *cluster, struct dist_account_turn *turn,
+                            uint32_t (*tell)(void *arg, const dist_account *account),
+                            void *arg);
+
+/* The last one, to all masters at once; within LAST_MS, whether they answer or not. */
+void dist_account_tell_last(struct dist_cluster *cluster);
+
+#endif
