@@ -102,6 +102,13 @@ board_why_not_ready(struct board *board)
 /* --- A moment ----------------------------------------------------------------- */
 
 static void
+board_show_totals_locked(struct board *board)
+{
+	board->view.totals = board->history.nodes.totals;
+	board->view.callers = board->history.callers.totals;
+}
+
+static void
 board_show(struct board *board, struct dist_overview *overview)
 {
 	struct dist_overview *old;
@@ -109,7 +116,7 @@ board_show(struct board *board, struct dist_overview *overview)
 	pthread_mutex_lock(&board->lock);
 	old = board->view.overview;
 	board->view.overview = overview;
-	board->view.totals = board->history.totals;
+	board_show_totals_locked(board);
 	board->taken_ms = program_now_ms();
 	if (overview->uptime_ms >= SETTLED_MS)
 		board->settled = true;
@@ -133,24 +140,39 @@ board_tell(struct board *board, const struct dist_overview *overview)
 	feed_publish(board->options.feed, &whole, &change);
 }
 
+static enum dist_err
+take_totals(struct board *board, struct dist_stats **ret_nodes,
+            struct dist_stats **ret_callers)
+{
+	enum dist_err err = dist_master_totals(ret_nodes, board->options.master);
+
+	if (err)
+		return err;
+	err = dist_master_caller_totals(ret_callers, board->options.master);
+	if (err)
+		dist_stats_free(*ret_nodes);
+	return err;
+}
+
 /* Without memory a moment is left out. */
 static void
 board_tick(struct board *board)
 {
 	struct dist_overview *overview;
-	struct dist_stats *totals;
+	struct dist_stats *nodes, *callers;
 	bool taken;
 
 	if (dist_master_overview(&overview, board->options.master))
 		return;
-	if (dist_master_totals(&totals, board->options.master)) {
+	if (take_totals(board, &nodes, &callers)) {
 		dist_overview_free(overview);
 		return;
 	}
 	/* The totals that are shown may be freed here. */
 	pthread_mutex_lock(&board->lock);
-	taken = history_take(&board->history, overview, totals, program_now_ms());
-	board->view.totals = board->history.totals;
+	taken = history_take(&board->history, overview, nodes, callers,
+	                     program_now_ms());
+	board_show_totals_locked(board);
 	pthread_mutex_unlock(&board->lock);
 	if (!taken) {
 		dist_overview_free(overview);

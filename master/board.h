@@ -28,7 +28,8 @@ void board_free(struct board *board);
 /* What was seen last. */
 struct board_view {
 	struct dist_overview *overview; /* NULL: nothing yet */
-	const struct dist_stats *totals;
+	const struct dist_stats *totals;  /* of all nodes */
+	const struct dist_stats *callers; /* of all callers */
 };
 
 /* Borrowed until board_unlock(), which is to come soon. */

@@ -5,6 +5,7 @@
  */
 #include "frame.h"
 
+#include "callers.h"
 #include "events.h"
 #include "names.h"
 
@@ -189,16 +190,6 @@ tell_nodes(const struct frame_source *source, struct text *whole, struct text *c
 
 /* --- Procedures --------------------------------------------------------------- */
 
-static const struct dist_procedure_stats *
-procedure_then(const struct history *history, size_t i)
-{
-	const struct dist_stats *then = history->then;
-
-	/* The totals keep their order, and only grow. */
-	return then && i < then->nodes[0]->n_procedures ? then->nodes[0]->procedures[i]
-	                                                : NULL;
-}
-
 static uint64_t
 n_over(const struct dist_procedure_stats *procedure)
 {
@@ -218,9 +209,33 @@ print_times(struct text *text, const char *prefix, const struct dist_times *time
 				   times, then, percents[i]));
 }
 
+/* What callers count of the same procedure. */
+static void
+print_as_called(struct text *text, const struct dist_procedure_stats *now,
+                const struct history_window *callers)
+{
+	const struct dist_node_stats *all = callers->totals->nodes[0];
+	const struct dist_procedure_stats *then;
+	size_t i = 0;
+
+	while (i < all->n_procedures && (all->procedures[i]->program != now->program ||
+	                                 all->procedures[i]->version != now->version ||
+	                                 all->procedures[i]->procedure != now->procedure))
+		i++;
+	if (i == all->n_procedures)
+		return;
+	then = history_then(callers, i);
+	text_print(text, ",\"retries\":%llu",
+	           (unsigned long long)dist_counters_value(&all->procedures[i]->counters,
+	                                                   "retries"));
+	print_times(text, "latency_", dist_times_find(all->procedures[i], "latency"),
+	            then ? dist_times_find(then, "latency") : NULL);
+}
+
 static void
 print_procedure(struct text *text, const struct dist_procedure_stats *now,
-                const struct dist_procedure_stats *then, double seconds)
+                const struct dist_procedure_stats *then, double seconds,
+                const struct history_window *callers)
 {
 	const struct dist_counters *counters = &now->counters;
 	uint64_t over = n_over(now), ok = dist_counters_value(counters, "ok");
@@ -246,14 +261,16 @@ print_procedure(struct text *text, const struct dist_procedure_stats *now,
 	            then ? dist_times_find(then, "service_time") : NULL);
 	print_times(text, "queue_", dist_times_find(now, "queue_time"),
 	            then ? dist_times_find(then, "queue_time") : NULL);
+	print_as_called(text, now, callers);
 	text_add(text, "}");
 }
 
 static void
 print_procedures(struct text *text, const struct history *history)
 {
-	const struct dist_node_stats *all = history->totals->nodes[0];
-	double seconds = (double)(history->now_ms - history->then_ms) / 1000;
+	const struct history_window *nodes = &history->nodes;
+	const struct dist_node_stats *all = nodes->totals->nodes[0];
+	double seconds = (double)(nodes->now_ms - nodes->then_ms) / 1000;
 	unsigned n = 0;
 
 	text_add(text, ",\"procedures\":[");
@@ -261,8 +278,8 @@ print_procedures(struct text *text, const struct history *history)
 		if (is_framework_program(all->procedures[i]->program))
 			continue;
 		text_add(text, n++ ? "," : "");
-		print_procedure(text, all->procedures[i], procedure_then(history, i),
-		                history->then ? seconds : 0);
+		print_procedure(text, all->procedures[i], history_then(nodes, i),
+		                nodes->then ? seconds : 0, &history->callers);
 	}
 	text_add(text, "]");
 }
@@ -332,6 +349,8 @@ frame_print(const struct frame_source *source, struct text *whole, struct text *
 	tell_nodes(source, whole, change);
 	print_procedures(whole, source->history);
 	print_procedures(change, source->history);
+	callers_print_busiest(whole, source->overview);
+	callers_print_busiest(change, source->overview);
 	text_add(whole, ",\"events\":[");
 	text_add(change, ",\"events\":[");
 	last = events_print(change, source->last_event);

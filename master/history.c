@@ -154,20 +154,14 @@ by_low(const void *a, const void *b)
 	return (span_a->low_ns > span_b->low_ns) - (span_a->low_ns < span_b->low_ns);
 }
 
-static const struct dist_procedure_stats *
-procedure_then(const struct dist_stats *then, const struct dist_procedure_stats *now,
-               size_t guess)
+/* The totals keep their order, and only grow. */
+const struct dist_procedure_stats *
+history_then(const struct history_window *window, size_t i)
 {
-	const struct dist_procedure_stats *was;
+	const struct dist_stats *then = window->then;
 
-	/* The totals keep their order, and only grow. */
-	if (!then || guess >= then->nodes[0]->n_procedures)
-		return NULL;
-	was = then->nodes[0]->procedures[guess];
-	return was->program == now->program && was->version == now->version &&
-	                       was->procedure == now->procedure
-	               ? was
-	               : NULL;
+	return then && i < then->nodes[0]->n_procedures ? then->nodes[0]->procedures[i]
+	                                                : NULL;
 }
 
 static uint64_t
@@ -184,13 +178,13 @@ count_then(const struct dist_times *then, uint64_t low_ns)
 static size_t
 collect_spans(const struct history *history, const char *name, struct span *spans)
 {
-	const struct dist_node_stats *all = history->totals->nodes[0];
+	const struct dist_node_stats *all = history->nodes.totals->nodes[0];
 	size_t n = 0;
 
 	for (size_t i = 0; i < all->n_procedures; i++) {
 		const struct dist_procedure_stats *now = all->procedures[i];
 		const struct dist_procedure_stats *was =
-			procedure_then(history->then, now, i);
+			history_then(&history->nodes, i);
 		const struct dist_times *times = dist_times_find(now, name);
 		const struct dist_times *before =
 			was ? dist_times_find(was, name) : NULL;
@@ -245,7 +239,7 @@ percentile_ns(const struct span *spans, size_t n, double percent)
 static void
 moment_take_times(struct history *history, struct history_moment *moment)
 {
-	size_t n = count_buckets(history->totals->nodes[0]);
+	size_t n = count_buckets(history->nodes.totals->nodes[0]);
 	struct span *spans = calloc(n + 1, sizeof(*spans));
 
 	if (!spans)
@@ -285,30 +279,40 @@ moment_add(struct history_moment *moment, const struct dist_overview_node *node)
 
 /* Every WINDOW_MS the totals of now are put aside, to be those of then later. */
 static void
-rotate_totals(struct history *history, struct dist_stats *totals, int64_t now_ms)
+window_take(struct history_window *window, struct dist_stats *totals, int64_t now_ms)
 {
-	if (history->totals && history->totals != history->newer)
-		dist_stats_free(history->totals);
-	history->totals = totals;
-	history->now_ms = now_ms;
-	if (!history->newer || now_ms - history->newer_ms >= WINDOW_MS) {
-		dist_stats_free(history->older);
-		history->older = history->newer;
-		history->older_ms = history->newer_ms;
-		history->newer = totals;
-		history->newer_ms = now_ms;
+	if (window->totals != window->newer)
+		dist_stats_free(window->totals);
+	window->totals = totals;
+	window->now_ms = now_ms;
+	if (!window->newer || now_ms - window->newer_ms >= WINDOW_MS) {
+		dist_stats_free(window->older);
+		window->older = window->newer;
+		window->older_ms = window->newer_ms;
+		window->newer = totals;
+		window->newer_ms = now_ms;
 	}
-	history->then = history->older;
-	history->then_ms = history->older_ms;
+	window->then = window->older;
+	window->then_ms = window->older_ms;
+}
+
+static void
+window_fini(struct history_window *window)
+{
+	if (window->totals != window->newer)
+		dist_stats_free(window->totals);
+	dist_stats_free(window->newer);
+	dist_stats_free(window->older);
 }
 
 bool
 history_take(struct history *history, const struct dist_overview *overview,
-             struct dist_stats *totals, int64_t now_ms)
+             struct dist_stats *nodes, struct dist_stats *callers, int64_t now_ms)
 {
 	struct history_moment moment = { 0 };
 
-	rotate_totals(history, totals, now_ms);
+	window_take(&history->nodes, nodes, now_ms);
+	window_take(&history->callers, callers, now_ms);
 	if (!take_rows(history, overview))
 		return false;
 	for (size_t i = 0; i < overview->n_nodes; i++)
@@ -323,10 +327,8 @@ history_take(struct history *history, const struct dist_overview *overview,
 void
 history_fini(struct history *history)
 {
-	if (history->totals != history->newer)
-		dist_stats_free(history->totals);
-	dist_stats_free(history->newer);
-	dist_stats_free(history->older);
+	window_fini(&history->nodes);
+	window_fini(&history->callers);
 	rows_free(history->rows, history->n_rows);
 	rows_free(history->left, history->n_left);
 	*history = (struct history){ 0 };

@@ -28,27 +28,38 @@ struct history_moment {
 		queue_p99_ns;
 };
 
+/* Totals, and what they were five to ten seconds ago. */
+struct history_window {
+	struct dist_stats *totals;
+	const struct dist_stats *then; /* NULL: there were none */
+	int64_t then_ms, now_ms;
+	/* Its own. */
+	struct dist_stats *older, *newer;
+	int64_t older_ms, newer_ms;
+};
+
 struct history {
 	struct history_row *rows; /* in the order of the last overview */
 	size_t n_rows;
 	struct history_row *left; /* those of the one before that are not in it */
 	size_t n_left;
 	struct history_moment moments[HISTORY_POINTS]; /* oldest first */
-	const struct dist_stats *then; /* the totals of some seconds ago */
-	int64_t then_ms, now_ms;
-	/* Its own. */
-	struct dist_stats *totals, *older, *newer;
-	int64_t older_ms, newer_ms;
+	struct history_window nodes, callers;
 };
 
 void history_fini(struct history *history);
 
 /*
- * A new moment. @totals is taken and borrowed until the next; @overview must live as
- * long; @now_ms only goes up. False: no memory; all but the totals is as before.
+ * A new moment. The totals of nodes and of callers are taken, and borrowed until the next;
+ * @overview must live as long; @now_ms only goes up. False: no memory; all but the totals
+ * is as before.
  */
 bool history_take(struct history *history, const struct dist_overview *overview,
-                  struct dist_stats *totals, int64_t now_ms);
+                  struct dist_stats *nodes, struct dist_stats *callers, int64_t now_ms);
+
+/* What procedure @i of the totals was then; NULL: it was not called yet. */
+const struct dist_procedure_stats *history_then(const struct history_window *window,
+                                                size_t i);
 
 /* What is shown of a node: from its statistics, or its heartbeat where it has none. */
 struct node_load {

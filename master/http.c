@@ -5,6 +5,7 @@
 #include "http.h"
 
 #include "board.h"
+#include "callers.h"
 #include "feed.h"
 #ifdef HAVE_CALLS
 #include "gateway.h"
@@ -177,8 +178,21 @@ answer_metrics(struct http *http, struct MHD_Connection *connection)
 	             "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
+static void
+print_nodes(struct text *text, const struct board_view *view)
+{
+	nodes_print(text, view->overview);
+}
+
+static void
+print_callers(struct text *text, const struct board_view *view)
+{
+	callers_print(text, view->overview, view->callers);
+}
+
 static enum MHD_Result
-answer_nodes(struct http *http, struct MHD_Connection *connection)
+answer_view(struct http *http, struct MHD_Connection *connection,
+            void (*print)(struct text *text, const struct board_view *view))
 {
 	const struct board_view *view;
 	struct text text = { 0 };
@@ -187,12 +201,24 @@ answer_nodes(struct http *http, struct MHD_Connection *connection)
 		return reply_too_many(connection);
 	view = board_lock(http->board);
 	if (view->overview)
-		nodes_print(&text, view->overview);
+		print(&text, view);
 	board_unlock(http->board);
 	if (!text.length)
 		return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 		                      "the master has just started");
 	return reply(connection, MHD_HTTP_OK, "application/json", &text);
+}
+
+static enum MHD_Result
+answer_nodes(struct http *http, struct MHD_Connection *connection)
+{
+	return answer_view(http, connection, print_nodes);
+}
+
+static enum MHD_Result
+answer_callers(struct http *http, struct MHD_Connection *connection)
+{
+	return answer_view(http, connection, print_callers);
 }
 
 static enum MHD_Result
@@ -222,7 +248,8 @@ static const struct {
 } routes[] = {
 	{ "/", answer_page },           { "/events", answer_events },
 	{ "/metrics", answer_metrics }, { "/nodes", answer_nodes },
-	{ "/healthz", answer_healthz }, { "/readyz", answer_readyz },
+	{ "/callers", answer_callers }, { "/healthz", answer_healthz },
+	{ "/readyz", answer_readyz },
 };
 
 /* --- Requests ----------------------------------------------------------------- */

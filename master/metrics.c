@@ -123,8 +123,9 @@ struct whose {
 	const struct dist_node_stats *stats;
 };
 
+/* @of: the counter or the times that it is made of; NULL: of several. */
 typedef void print_fn(struct text *text, const char *metric, const struct whose *whose,
-                      const struct dist_procedure_stats *procedure);
+                      const struct dist_procedure_stats *procedure, const char *of);
 
 static void
 print_labels(struct text *text, const char *metric, const struct whose *whose,
@@ -144,14 +145,17 @@ print_labels(struct text *text, const char *metric, const struct whose *whose,
 
 static void
 print_outcomes(struct text *text, const char *metric, const struct whose *whose,
-               const struct dist_procedure_stats *procedure)
+               const struct dist_procedure_stats *procedure, const char *of)
 {
 	static const char *const outcomes[] = { "ok",           "busy",
 		                                "draining",     "expired",
 		                                "cancelled",    "garbage_args",
-		                                "no_procedure", "system_error",
-		                                "auth_error" };
+		                                "no_procedure", "no_program",
+		                                "system_error", "auth_error",
+		                                "other_error",  "lost",
+		                                "not_sent" };
 
+	(void)of;
 	for (unsigned i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
 		uint64_t n = dist_counters_value(&procedure->counters, outcomes[i]);
 
@@ -164,42 +168,18 @@ print_outcomes(struct text *text, const char *metric, const struct whose *whose,
 }
 
 static void
-print_in_flight(struct text *text, const char *metric, const struct whose *whose,
-                const struct dist_procedure_stats *procedure)
+print_counter(struct text *text, const char *metric, const struct whose *whose,
+              const struct dist_procedure_stats *procedure, const char *of)
 {
 	print_labels(text, metric, whose, procedure, NULL, NULL);
-	print_value(text, dist_counters_value(&procedure->counters, "in_flight"));
-}
-
-static void
-print_inline(struct text *text, const char *metric, const struct whose *whose,
-             const struct dist_procedure_stats *procedure)
-{
-	print_labels(text, metric, whose, procedure, NULL, NULL);
-	print_value(text, dist_counters_value(&procedure->counters, "inline"));
-}
-
-static void
-print_call_bytes(struct text *text, const char *metric, const struct whose *whose,
-                 const struct dist_procedure_stats *procedure)
-{
-	print_labels(text, metric, whose, procedure, NULL, NULL);
-	print_value(text, dist_counters_value(&procedure->counters, "call_bytes"));
-}
-
-static void
-print_reply_bytes(struct text *text, const char *metric, const struct whose *whose,
-                  const struct dist_procedure_stats *procedure)
-{
-	print_labels(text, metric, whose, procedure, NULL, NULL);
-	print_value(text, dist_counters_value(&procedure->counters, "reply_bytes"));
+	print_value(text, dist_counters_value(&procedure->counters, of));
 }
 
 static void
 print_sum(struct text *text, const char *metric, const struct whose *whose,
-          const struct dist_procedure_stats *procedure, const char *times_name)
+          const struct dist_procedure_stats *procedure, const char *of)
 {
-	const struct dist_times *times = dist_times_find(procedure, times_name);
+	const struct dist_times *times = dist_times_find(procedure, of);
 	char name[80];
 
 	snprintf(name, sizeof(name), "%s_sum", metric);
@@ -211,24 +191,10 @@ print_sum(struct text *text, const char *metric, const struct whose *whose,
 }
 
 static void
-print_queue_sum(struct text *text, const char *metric, const struct whose *whose,
-                const struct dist_procedure_stats *procedure)
-{
-	print_sum(text, metric, whose, procedure, "queue_time");
-}
-
-static void
-print_service_sum(struct text *text, const char *metric, const struct whose *whose,
-                  const struct dist_procedure_stats *procedure)
-{
-	print_sum(text, metric, whose, procedure, "service_time");
-}
-
-static void
 print_buckets(struct text *text, const char *metric, const struct whose *whose,
-              const struct dist_procedure_stats *procedure, const char *times_name)
+              const struct dist_procedure_stats *procedure, const char *of)
 {
-	const struct dist_times *times = dist_times_find(procedure, times_name);
+	const struct dist_times *times = dist_times_find(procedure, of);
 	uint64_t seen = 0;
 	size_t at = 0;
 	char name[80], le[32];
@@ -254,66 +220,76 @@ print_buckets(struct text *text, const char *metric, const struct whose *whose,
 	print_value(text, seen);
 }
 
-static void
-print_queue_buckets(struct text *text, const char *metric, const struct whose *whose,
-                    const struct dist_procedure_stats *procedure)
-{
-	print_buckets(text, metric, whose, procedure, "queue_time");
-}
-
-static void
-print_service_buckets(struct text *text, const char *metric, const struct whose *whose,
-                      const struct dist_procedure_stats *procedure)
-{
-	print_buckets(text, metric, whose, procedure, "service_time");
-}
-
 struct procedure_metric {
 	const char *name, *type, *help;
 	print_fn *print;
+	const char *of; /* of dist/stats.h */
 };
 
 static const struct procedure_metric of_a_node[] = {
 	{ "dist_node_calls_total", "counter",
-	  "Calls that are over, by what became of them.", print_outcomes },
+	  "Calls that are over, by what became of them.", print_outcomes, NULL },
 	{ "dist_node_calls_in_flight", "gauge", "Calls that wait or run now.",
-	  print_in_flight },
+	  print_counter, "in_flight" },
 	{ "dist_node_inline_calls_total", "counter",
-	  "Calls that were run by the thread that reads.", print_inline },
-	{ "dist_node_call_bytes_total", "counter", "Bytes of calls.",
-	  print_call_bytes },
+	  "Calls that were run by the thread that reads.", print_counter, "inline" },
+	{ "dist_node_call_bytes_total", "counter", "Bytes of calls.", print_counter,
+	  "call_bytes" },
 	{ "dist_node_reply_bytes_total", "counter", "Bytes of replies with success.",
-	  print_reply_bytes },
+	  print_counter, "reply_bytes" },
 	{ "dist_node_queue_time_seconds", "summary",
-	  "From reading a call until it runs.", print_queue_sum },
-	{ "dist_node_service_time_seconds", "summary", "While calls run.",
-	  print_service_sum },
+	  "From reading a call until it runs.", print_sum, "queue_time" },
+	{ "dist_node_service_time_seconds", "summary", "While calls run.", print_sum,
+	  "service_time" },
 };
 
 /* Of nodes that left, too: they never fall. */
 static const struct procedure_metric of_all[] = {
 	{ "dist_calls_total", "counter",
-	  "Calls of all nodes that are over, by what became of them.", print_outcomes },
+	  "Calls of all nodes that are over, by what became of them.", print_outcomes,
+	  NULL },
 	{ "dist_calls_in_flight", "gauge", "Calls that wait or run on all nodes now.",
-	  print_in_flight },
+	  print_counter, "in_flight" },
 	{ "dist_call_bytes_total", "counter", "Bytes of calls, of all nodes.",
-	  print_call_bytes },
+	  print_counter, "call_bytes" },
 	{ "dist_reply_bytes_total", "counter",
-	  "Bytes of replies with success, of all nodes.", print_reply_bytes },
+	  "Bytes of replies with success, of all nodes.", print_counter,
+	  "reply_bytes" },
 	{ "dist_queue_time_seconds", "histogram",
-	  "From reading a call until it runs, on all nodes.", print_queue_buckets },
+	  "From reading a call until it runs, on all nodes.", print_buckets,
+	  "queue_time" },
 	{ "dist_service_time_seconds", "histogram", "While calls run, on all nodes.",
-	  print_service_buckets },
+	  print_buckets, "service_time" },
+};
+
+/* As those have counted them who made the calls; also of callers that left. */
+static const struct procedure_metric of_callers[] = {
+	{ "dist_caller_calls_total", "counter",
+	  "Tries of all callers that are over, by what became of them.", print_outcomes,
+	  NULL },
+	{ "dist_caller_retries_total", "counter",
+	  "Tries that were not the first one of their call.", print_counter,
+	  "retries" },
+	{ "dist_caller_hedges_total", "counter",
+	  "Tries that went out beside another one.", print_counter, "hedges" },
+	{ "dist_caller_call_bytes_total", "counter", "Bytes of calls, of all callers.",
+	  print_counter, "call_bytes" },
+	{ "dist_caller_reply_bytes_total", "counter",
+	  "Bytes of replies with success, of all callers.", print_counter,
+	  "reply_bytes" },
+	{ "dist_caller_latency_seconds", "histogram",
+	  "From sending a call to its reply with success.", print_buckets, "latency" },
 };
 
 static const struct procedure_metric of_the_master[] = {
 	{ "dist_master_calls_total", "counter",
 	  "Calls to the registry that are over, by what became of them.",
-	  print_outcomes },
+	  print_outcomes, NULL },
 	{ "dist_master_queue_time_seconds", "summary",
-	  "From reading a call to the registry until it runs.", print_queue_sum },
+	  "From reading a call to the registry until it runs.", print_sum,
+	  "queue_time" },
 	{ "dist_master_service_time_seconds", "summary",
-	  "While calls to the registry run.", print_service_sum },
+	  "While calls to the registry run.", print_sum, "service_time" },
 };
 
 static void
@@ -321,36 +297,45 @@ print_of(struct text *text, const struct procedure_metric *metric,
          const struct whose *whose)
 {
 	for (size_t i = 0; whose->stats && i < whose->stats->n_procedures; i++)
-		metric->print(text, metric->name, whose, whose->stats->procedures[i]);
+		metric->print(text, metric->name, whose, whose->stats->procedures[i],
+		              metric->of);
 }
+
+static void
+print_all_of(struct text *text, const struct procedure_metric *metrics, size_t n,
+             const struct dist_node_stats *stats)
+{
+	const struct whose whose = { .stats = stats };
+
+	for (size_t m = 0; m < n; m++) {
+		print_head(text, metrics[m].name, metrics[m].type, metrics[m].help);
+		print_of(text, &metrics[m], &whose);
+	}
+}
+
+static void
+print_of_nodes(struct text *text, const struct procedure_metric *metric,
+               const struct dist_overview *overview)
+{
+	print_head(text, metric->name, metric->type, metric->help);
+	for (size_t i = 0; i < overview->n_nodes; i++) {
+		const struct whose node = { overview, i, overview->nodes[i].stats };
+
+		if (overview->nodes[i].state != DIST_OVERVIEW_GONE)
+			print_of(text, metric, &node);
+	}
+}
+
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static void
 print_procedures(struct text *text, const struct board_view *view)
 {
-	const struct dist_overview *overview = view->overview;
-	const struct whose all = { .stats = view->totals->nodes[0] };
-	const struct whose master = { .stats = overview->self };
-
-	for (size_t m = 0; m < sizeof(of_all) / sizeof(of_all[0]); m++) {
-		print_head(text, of_all[m].name, of_all[m].type, of_all[m].help);
-		print_of(text, &of_all[m], &all);
-	}
-	for (size_t m = 0; m < sizeof(of_a_node) / sizeof(of_a_node[0]); m++) {
-		print_head(text, of_a_node[m].name, of_a_node[m].type,
-		           of_a_node[m].help);
-		for (size_t i = 0; i < overview->n_nodes; i++) {
-			const struct whose node = { overview, i,
-				                    overview->nodes[i].stats };
-
-			if (overview->nodes[i].state != DIST_OVERVIEW_GONE)
-				print_of(text, &of_a_node[m], &node);
-		}
-	}
-	for (size_t m = 0; m < sizeof(of_the_master) / sizeof(of_the_master[0]); m++) {
-		print_head(text, of_the_master[m].name, of_the_master[m].type,
-		           of_the_master[m].help);
-		print_of(text, &of_the_master[m], &master);
-	}
+	print_all_of(text, of_all, N_OF(of_all), view->totals->nodes[0]);
+	for (size_t m = 0; m < N_OF(of_a_node); m++)
+		print_of_nodes(text, &of_a_node[m], view->overview);
+	print_all_of(text, of_callers, N_OF(of_callers), view->callers->nodes[0]);
+	print_all_of(text, of_the_master, N_OF(of_the_master), view->overview->self);
 }
 
 /* --- Of nodes ----------------------------------------------------------------- */
@@ -470,6 +455,9 @@ print_nodes(struct text *text, const struct dist_overview *overview)
 	           "Changes of the nodes and of what they serve.");
 	text_print(text, "dist_membership_changes_total %llu\n",
 	           (unsigned long long)overview->epoch);
+	print_head(text, "dist_callers", "gauge",
+	           "Clusters that have called nodes, and are connected.");
+	text_print(text, "dist_callers %zu\n", overview->n_callers_in_all);
 	print_registered(text, overview);
 	for (size_t m = 0; m < sizeof(node_metrics) / sizeof(node_metrics[0]); m++) {
 		if (node_metrics[m].type)

@@ -13,6 +13,8 @@
  * wait for a network. */
 #define REMEMBER_CLOSED_NS (10 * 1000 * DIST_NS_PER_MS)
 #define REMEMBER_LOST_NS   (600 * 1000 * DIST_NS_PER_MS)
+/* Who calls tells between two WATCHes, which are held for a lease. */
+#define QUIET_NS (5 * 1000 * DIST_NS_PER_MS)
 
 struct caller {
 	struct dist_map_link by_instance;
@@ -273,6 +275,17 @@ dist_callers_n(const struct dist_callers_book *book)
 	return book->n_here;
 }
 
+/* One that is quiet has called nobody since: what came before is not of late any more. */
+static struct dist_overview_recent
+recent_of(const struct caller *caller, int64_t now_ns)
+{
+	int64_t late_ns = DIST_MAX(2 * caller->recent.interval_ns, QUIET_NS);
+
+	if (now_ns - caller->told_ns > late_ns)
+		return (struct dist_overview_recent){ .interval_ns = late_ns };
+	return caller->recent;
+}
+
 size_t
 dist_callers_list(const struct dist_callers_book *book, struct dist_caller_row *rows,
                   size_t max, int64_t now_ns)
@@ -287,7 +300,7 @@ dist_callers_list(const struct dist_callers_book *book, struct dist_caller_row *
 			.latest = dist_gathered_ref(caller->latest),
 			.age_ms = (now_ns - caller->since_ns) / DIST_NS_PER_MS,
 			.idle_ms = (now_ns - caller->told_ns) / DIST_NS_PER_MS,
-			.recent = caller->recent,
+			.recent = recent_of(caller, now_ns),
 		};
 		memcpy(rows[n++].instance, caller->instance, sizeof(dist_id));
 	}

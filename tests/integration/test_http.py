@@ -45,6 +45,9 @@ class Board:
     def nodes(self):
         return {node["name"]: node for node in json.loads(self.ask("/nodes")[2])["nodes"]}
 
+    def callers(self):
+        return json.loads(self.ask("/callers")[2])
+
     def metrics(self):
         return self.ask("/metrics")[2]
 
@@ -106,7 +109,8 @@ def test_names_of_others_are_refused(cluster):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "X"])
 def test_nothing_but_looking_is_answered(board, method):
-    for path in ("/", "/nodes", "/events", "/metrics", "/healthz", "/readyz", "/drain"):
+    for path in ("/", "/nodes", "/callers", "/events", "/metrics", "/healthz", "/readyz",
+                 "/drain"):
         status, headers, text = board.ask(path, method, body="x" * 100)
         assert status == 405 and headers["Allow"] == "GET, HEAD", (method, path)
         assert "nothing can be changed" in text
@@ -114,7 +118,7 @@ def test_nothing_but_looking_is_answered(board, method):
 
 def test_head_is_get_without_a_body(board):
     board.wait_ready()
-    for path in ("/", "/nodes", "/metrics", "/healthz", "/readyz"):
+    for path in ("/", "/nodes", "/callers", "/metrics", "/healthz", "/readyz"):
         status, headers, text = board.ask(path, "HEAD")
         assert status == 200 and text == "" and int(headers["Content-Length"]) > 0, path
 
@@ -215,6 +219,37 @@ def test_totals_do_not_fall_when_a_node_is_killed(cluster, board):
     assert re.search(r'^dist_calls_in_flight{.*"ARITH_SUM"} 0$', metrics, re.M)
     assert "dist_node_calls_total{" not in metrics
     assert 'dist_nodes{state="gone"} 1\n' in metrics
+
+
+def test_callers_are_shown_and_their_calls_stay_when_they_left(cluster, board):
+    cluster.node(board.master.address, name="one")
+    load = cluster.load(board.master.address, threads=2)
+    eventually(lambda: board.callers()["callers"], what="the caller")
+    caller = board.callers()["callers"][0]
+    assert caller["name"].startswith(f"load[{load.pid}]@")
+    assert caller["address"].startswith("127.0.0.1:") and caller["counters"]["ok"] > 0
+    assert "\ndist_callers 1\n" in board.metrics()
+    answered = load.end()["nodes"]["one"]
+    # Its last word came before it ended.
+    eventually(lambda: board.callers()["n"] == 0, what="the caller gone")
+    together = {procedure["procedure"]: procedure
+                for procedure in board.callers()["together"]["procedures"]}
+    assert together[1]["counters"]["ok"] == answered
+    assert together[1]["times"]["latency"]["p99_ns"] > 0
+    eventually(lambda: re.search(rf'^dist_caller_calls_total{{program="ARITH_PROG",'
+                                 rf'version="ARITH_V1",procedure="ARITH_SUM",'
+                                 rf'outcome="ok"}} {answered}$', board.metrics(), re.M),
+               what="the calls by name")
+
+
+def test_a_caller_that_is_killed_is_gone_and_what_it_told_stays(cluster, board):
+    cluster.node(board.master.address, name="one")
+    load = cluster.load(board.master.address, threads=1)
+    eventually(lambda: board.callers()["callers"], what="the caller")
+    load.kill()
+    eventually(lambda: board.callers()["n"] == 0, what="the caller gone")
+    assert board.callers()["together"]["counters"] == {}
+    assert board.callers()["together"]["procedures"][0]["counters"]["ok"] > 0
 
 
 def test_a_silent_node_is_told_and_costs_the_others_nothing(cluster, board):
@@ -419,6 +454,9 @@ def test_a_node_appears_is_loaded_and_is_killed(cluster, board):
         page.wait_row("other", "its time", lambda row: "ms" in row["p50"])
         assert "ARITH_SUM" in window.text("#procedures tbody")
         window.wait("/[1-9]/.test(document.querySelector('#c-calls').innerText)")
+        window.wait(f"document.querySelector('#callers tbody').innerText"
+                    f".includes('load[{load.pid}]@')")
+        assert window.run("document.querySelector('#no-callers').hidden")
         # A line that is not flat, with its end at the right.
         assert window.run("new Set(document.querySelector('#s-calls path.line')"
                           ".getAttribute('d').match(/ [\\d.]+/g)).size > 1")

@@ -30,6 +30,18 @@ static const struct dist_times service = { .name = "service_time",
 	                                   .n_buckets = 3 };
 static const struct dist_times *const times[] = { &service };
 
+/* The same times as a caller tells them. */
+static const struct dist_times latency = { .name = "latency",
+	                                   .count = 9,
+	                                   .sum_ns = 1500000000,
+	                                   .max_ns = UINT64_C(1) << 50,
+	                                   .buckets = buckets,
+	                                   .n_buckets = 3 };
+static const struct dist_times *const felt[] = { &latency };
+static const struct dist_counter tries[] = {
+	{ "calls", 14 }, { "ok", 9 }, { "lost", 2 }, { "not_sent", 3 }, { "retries", 5 },
+};
+
 static struct dist_procedure_stats
 procedure(uint32_t program, const char *name, const char *procedure_name)
 {
@@ -69,11 +81,25 @@ metrics_of(const struct dist_procedure_stats *list, size_t n, size_t n_nodes)
 		{ .name = "a", .address = "192.0.2.1:1", .stats = &node },
 		{ .name = "a", .address = "192.0.2.2:2", .stats = &node },
 	};
-	struct dist_overview overview = { .nodes = seen, .n_nodes = n_nodes };
-	const struct board_view view = { &overview, &totals };
+	struct dist_overview overview = { .nodes = seen,
+		                          .n_nodes = n_nodes,
+		                          .n_callers_in_all = 3 };
+	struct dist_procedure_stats called[4];
+	const struct dist_procedure_stats *called_list[4];
+	struct dist_node_stats together = { .procedures = called_list, .n_procedures = n };
+	const struct dist_node_stats *together_list[] = { &together };
+	const struct dist_stats callers = { together_list, 1 };
+	const struct board_view view = { &overview, &totals, &callers };
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		procedures[i] = &list[i];
+		called[i] = list[i];
+		called[i].counters = (struct dist_counters){
+			tries, sizeof(tries) / sizeof(tries[0])
+		};
+		called[i].times = felt;
+		called_list[i] = &called[i];
+	}
 	metrics_print(&text, &view);
 	assert_false(text.failed);
 	return text.data;
@@ -128,6 +154,24 @@ test_buckets_are_cumulative_and_end_with_all(void **state)
 	                "procedure=\"SUM\"} 1.5\n");
 	assert_has(all, "dist_service_time_seconds_count{program=\"P\",version=\"V1\","
 	                "procedure=\"SUM\"} 9\n");
+}
+
+static void
+test_callers_tell_what_nodes_cannot_know(void **state)
+{
+	const struct dist_procedure_stats one = procedure(7, "P", "SUM");
+	const char *all = metrics_of(&one, 1, 1);
+
+	(void)state;
+#define OF_SUM "{program=\"P\",version=\"V1\",procedure=\"SUM\""
+	assert_has(all, "dist_callers 3\n");
+	assert_has(all, "dist_caller_calls_total" OF_SUM ",outcome=\"ok\"} 9\n");
+	assert_has(all, "dist_caller_calls_total" OF_SUM ",outcome=\"lost\"} 2\n");
+	assert_has(all, "dist_caller_calls_total" OF_SUM ",outcome=\"not_sent\"} 3\n");
+	assert_has(all, "dist_caller_retries_total" OF_SUM "} 5\n");
+	assert_has(all, "# TYPE dist_caller_latency_seconds histogram\n");
+	assert_has(all, "dist_caller_latency_seconds_bucket" OF_SUM ",le=\"4.096e-06\"} 7\n");
+	assert_has(all, "dist_caller_latency_seconds_count" OF_SUM "} 9\n");
 }
 
 static void
@@ -261,6 +305,7 @@ test_only_names_of_this_host_are_answered(void **state)
 static const struct CMUnitTest tests[] = {
 	TEXT_TEST(test_counters_go_by_names_and_outcomes),
 	TEXT_TEST(test_buckets_are_cumulative_and_end_with_all),
+	TEXT_TEST(test_callers_tell_what_nodes_cannot_know),
 	TEXT_TEST(test_numbers_stand_for_names_that_are_not_known),
 	TEXT_TEST(test_no_two_lines_have_the_same_labels),
 	TEXT_TEST(test_labels_are_quoted_whatever_a_name_is),
