@@ -1,8 +1,8 @@
 """deploy/slurm/nodes.sbatch, run by a Slurm of one machine that is the test's own.
 
 slurmctld and slurmd run with a configuration and state of the test's in a namespace, with
-two allocations on it. Without Slurm (slurmctld, slurmd, slurm-client) or root it is
-skipped. It takes a minute, since that is Slurm's shortest time limit.
+two allocations on it. Without Slurm, which scripts/setup installs, or root it is skipped.
+It takes half a minute, nearly all of it waiting: Slurm's shortest time limit is a minute.
 """
 
 import os
