@@ -56,7 +56,7 @@ def shown(piece):
     if re.match(r"#define DIST_ERRORS", piece):
         return errors_table(piece)
     if re.match(r"#define \w+(\(| .)", piece):
-        return piece
+        return re.sub(r"\n#endif$", "", piece)
     if re.match(r"enum dist_err \{", piece):
         return ""  # the table has it all
     if re.match(r"(struct|enum) \w+ \{", piece):
@@ -74,6 +74,12 @@ def paragraphs(code):
     code = re.sub(r"\)\n;", ");", code)
     kept = [shown(piece.strip("\n")) for piece in re.split(r"\n\s*\n", code)]
     return [piece for piece in kept if piece]
+
+
+def title(lines):
+    """The first sentence, as whatis(1) wants it: one line that begins in small letters."""
+    first = re.split(r"[.;](?:\s|$)", " ".join(lines).replace("  ", " "))[0]
+    return first[0].lower() + first[1:]
 
 
 def escape(text):
@@ -124,10 +130,9 @@ def main():
     begin = re.search(r"^DIST_BEGIN_DECLS$", text, re.M)
     start = begin.start() if begin else first.end()
     lines = comment_lines(first[0])
-    title = re.split(r"[.;](?:\s|$)", " ".join(lines).replace("  ", " "))[0]
 
     print(f'.TH DIST_{name.upper()} 3 "" "distribution {options.version}"')
-    print(f".SH NAME\ndist_{name} \\- {escape(title)}")
+    print(f".SH NAME\ndist_{name} \\- {escape(title(lines))}")
     print(f".SH SYNOPSIS\n.nf\n#include <dist/{name}.h>\n.PP")
     print("cc $(pkg\\-config \\-\\-cflags dist) ... $(pkg\\-config \\-\\-libs dist)\n.fi")
     print(".SH DESCRIPTION")

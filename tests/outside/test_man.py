@@ -6,10 +6,12 @@ written there, and so are the examples of the programs' pages.
 """
 
 import re
+import shutil
 
 import pytest
 
 from conftest import HERE
+from harness import command
 from pages import Page, steps
 from player import player  # noqa: F401
 
@@ -62,6 +64,23 @@ def test_each_exported_function_stands_in_a_page(installed):
                if not re.search(rf"\b{name.removesuffix('_sized')}\b", pages)
                and not re.search(rf"\b{name}\b", inline)]
     assert not missing
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="needs groff")
+def test_pages_are_set_without_a_warning(installed):
+    pages = sorted((installed.prefix / "share" / "man").glob("man?/*"))
+    assert pages
+    for path in pages:
+        done = command("groff", "-k", "-t", "-man", "-Tutf8", "-ww", "-z", path)
+        assert done.returncode == 0 and done.stderr == "", f"{path.name}: {done.stderr}"
+
+
+def test_apropos_has_one_line_of_each_page(installed):
+    for path in (installed.prefix / "share" / "man").glob("man?/*"):
+        below = path.read_text().split("\n.SH NAME\n")[1].split("\n.SH ")[0]
+        line, = [line for line in below.splitlines() if line not in (".P", ".PP")]
+        assert re.match(rf"{path.stem} \\?- [a-z]", line), line
+        assert len(line) <= 110, line
 
 
 # --- Examples ----------------------------------------------------------------------------

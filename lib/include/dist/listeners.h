@@ -1,7 +1,8 @@
 /*
- * Sockets that listen before anything is served: for a program that binds its port
- * while it is root, and serves as somebody else. Nodes and masters that have no such
- * need listen by themselves.
+ * Sockets that listen before anything is served.
+ *
+ * For a program that binds its port while it is root, and serves as somebody else. Nodes
+ * and masters that have no such need listen by themselves.
  */
 #ifndef DIST_LISTENERS_H
 #define DIST_LISTENERS_H

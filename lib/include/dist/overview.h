@@ -1,6 +1,8 @@
 /*
- * A whole cluster as its master knows it at one moment: which nodes there are, what they
- * serve, who calls them, what each of these has counted, and what all of them came to.
+ * A whole cluster as its master knows it at one moment.
+ *
+ * Which nodes there are, what they serve, who calls them, what each of these has counted,
+ * and what all of them came to:
  *
  *	struct dist_overview *overview;
  *

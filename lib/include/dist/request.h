@@ -1,7 +1,9 @@
 /*
- * For procedures: how long the caller still waits, whether it gave up, and answering
- * later from another thread. @rqstp is what rpcgen's dispatcher hands to every procedure.
- * On a transport that is not ours (svc_run(), say) each gives a harmless default.
+ * What a procedure can ask of the call that it runs for.
+ *
+ * How long the caller still waits, whether it gave up; and that it answers later, from
+ * another thread. @rqstp is what rpcgen's dispatcher hands to every procedure. On a
+ * transport that is not ours (svc_run(), say) each gives a harmless default.
  */
 #ifndef DIST_REQUEST_H
 #define DIST_REQUEST_H

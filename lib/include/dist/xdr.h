@@ -1,5 +1,7 @@
 /*
- * For the _xdr.c files that distgen makes: includes rpc/rpc.h, then maps the XDR
+ * The XDR routines of the files that distgen makes, bounded and fast.
+ *
+ * NAME_xdr.c includes this in place of rpc/rpc.h, which it includes, then maps the XDR
  * routines that take memory to versions that check a count against what the record still
  * holds before memory is taken, and that convert runs of numbers at memory speed; and
  * those for numbers to versions that know the streams of this library. On streams that
@@ -101,6 +103,7 @@ DIST_XDR_SIZED_NUMBERS(DIST_XDR_PUT_INLINE)
 #define XDR_INLINE(xdrs, length) dist_xdr_words(xdrs, length)
 #endif
 
+/* What rpcgen makes calls them by the names that libtirpc has for its own. */
 #define xdr_array        dist_xdr_array
 #define xdr_vector       dist_xdr_vector
 #define xdr_opaque       dist_xdr_opaque
