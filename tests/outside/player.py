@@ -18,7 +18,7 @@ from pages import line_pattern, output_matches, steps
 ADDRESSES = {"alpha": "10.79.0.1", "beta": "10.79.0.2", "gamma": "10.79.0.3"}
 
 # Languages whose blocks are files.
-FILES = {"x", "c", "make"}
+FILES = {"x", "c", "make", "meson"}
 
 
 class Terminal(Process):

@@ -5,7 +5,7 @@ the programs installed: alpha, beta and gamma, namespaces with a network and a f
 common. Its fenced blocks are taken one after the other; the words behind the fence say
 what each is:
 
-    ```x NAME  ```c NAME  ```make NAME
+    ```x NAME  ```c NAME  ```make NAME  ```meson NAME
         the file NAME, which is written into the folder. The paragraph before names it too,
         for readers do not see the fence.
     ```sh
