@@ -12,6 +12,7 @@
 #include "client/call.h"
 #include "client/clnt.h"
 #include "client/observe.h"
+#include "client/peer_internal.h"
 #include "client/route.h"
 #include "client/runtime_internal.h"
 
@@ -239,6 +240,34 @@ bulk_start_all(struct dist_mapping *mapping)
 
 /* --- Looking about ---------------------------------------------------------------- */
 
+/* Its node takes no others. */
+static bool
+item_is_away(const struct dist_bulk_item *item)
+{
+	struct dist_call *call = dist_call_of(item->waiter);
+	bool away;
+
+	dist_lock(&call->lock);
+	away = call->peer && dist_peer_gone(call->peer);
+	dist_unlock(&call->lock);
+	return away;
+}
+
+/* Of those that were there when it looked last: others are soon over, or seen then. */
+static uint64_t
+bulk_count_away(const struct dist_mapping *mapping)
+{
+	struct dist_bulk_item *item, *next;
+	uint64_t n = 0;
+
+	DIST_LIST_EACH(item, next, &mapping->flying, link) {
+		if (mapping->now_ns - item->started_ns < ROOM_EVERY_NS)
+			break; /* so are all behind it */
+		n += item_is_away(item);
+	}
+	return n;
+}
+
 static void
 bulk_look_at_nodes(struct dist_mapping *mapping)
 {
@@ -252,6 +281,7 @@ bulk_look_at_nodes(struct dist_mapping *mapping)
 		dist_bulk_stop(mapping, dist_error_last(), dist_error_text());
 	else
 		dist_bulk_window_set_room(&mapping->window, room);
+	dist_bulk_window_set_away(&mapping->window, bulk_count_away(mapping));
 }
 
 /* Nothing flies, and nothing could be started: for how long? */

@@ -44,12 +44,6 @@ dist_bulk_progress_fini(struct dist_mapping *mapping)
 	free(mapping->list);
 }
 
-static bool
-peer_is_gone(struct dist_peer *peer)
-{
-	return atomic_load_explicit(&peer->leaving, memory_order_relaxed);
-}
-
 /* One of the same name that is gone: this is its next run. */
 static struct dist_bulk_node *
 nodes_find_run_before(struct dist_mapping *mapping, const struct dist_peer *peer)
@@ -59,7 +53,7 @@ nodes_find_run_before(struct dist_mapping *mapping, const struct dist_peer *peer
 		     link = link->next) {
 			struct dist_bulk_node *node = node_of_link(link);
 
-			if (peer_is_gone(node->peer) &&
+			if (dist_peer_gone(node->peer) &&
 			    strcmp(node->peer->info.name, peer->info.name) == 0)
 				return node;
 		}
@@ -149,7 +143,7 @@ bulk_list_nodes(struct dist_mapping *mapping)
 				.capacity = node->peer->info.capacity,
 				.in_flight = atomic_load(&node->peer->in_flight),
 				.n_done = node->n_done,
-				.gone = peer_is_gone(node->peer),
+				.gone = dist_peer_gone(node->peer),
 			};
 		}
 	}

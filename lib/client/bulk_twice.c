@@ -21,12 +21,15 @@
 static uint64_t
 bulk_idle_workers(const struct dist_mapping *mapping)
 {
-	uint64_t n_busy = (uint64_t)mapping->n_flying + mapping->n_twice_flying;
-	uint64_t n_workers = mapping->window.room.n_workers;
+	const struct dist_bulk_window *window = &mapping->window;
+	uint64_t n_away = DIST_MIN(window->n_away, mapping->n_flying);
+	uint64_t n_busy = mapping->n_flying - n_away + mapping->n_twice_flying;
+	uint64_t n_workers = window->room.n_workers;
 
+	/* What a node has that is not there any more can go to the only one that is. */
 	if (mapping->stop || !dist_list_empty(&mapping->held) ||
-	    dist_bulk_has_next(mapping) || mapping->window.room.n_nodes < 2 ||
-	    n_busy >= n_workers)
+	    dist_bulk_has_next(mapping) || n_busy >= n_workers ||
+	    window->room.n_nodes + (n_away > 0) < 2)
 		return 0;
 	return n_workers - n_busy;
 }

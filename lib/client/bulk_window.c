@@ -45,12 +45,19 @@ dist_bulk_window_set_room(struct dist_bulk_window *window, struct dist_room room
 	window_set_ahead(window, window->ahead);
 }
 
+void
+dist_bulk_window_set_away(struct dist_bulk_window *window, uint64_t n_away)
+{
+	window->n_away = n_away;
+}
+
 uint64_t
 dist_bulk_window_limit(const struct dist_bulk_window *window)
 {
 	if (window->room.n_nodes == 0)
 		return 0;
-	return DIST_MIN(window->room.n_workers + window->ahead, window->max);
+	return DIST_MIN(window->room.n_workers + window->ahead + window->n_away,
+	                window->max);
 }
 
 /* Over a window's length of items, so that one that waited says little. */

@@ -19,6 +19,7 @@
 struct dist_bulk_window {
 	struct dist_room room;
 	uint64_t max;           /* UINT64_MAX: none but the room's */
+	uint64_t n_away;        /* in flight, and no worker of the room's is with them */
 	uint64_t ahead;         /* beyond the workers */
 	double mean_ns;         /* of what an item takes, of late; 0: none ended yet */
 	int64_t shortest_ns[2]; /* in this period and in the one before */
@@ -31,6 +32,12 @@ void dist_bulk_window_init(struct dist_bulk_window *window, uint64_t max);
 
 /* The nodes are so many now. */
 void dist_bulk_window_set_room(struct dist_bulk_window *window, struct dist_room room);
+
+/*
+ * So many items are with nodes that take no others now: they drain, or left and did not
+ * answer yet. Live nodes get theirs all the same.
+ */
+void dist_bulk_window_set_away(struct dist_bulk_window *window, uint64_t n_away);
 
 /* Items that may be in flight; 0: there is no node. */
 uint64_t dist_bulk_window_limit(const struct dist_bulk_window *window);

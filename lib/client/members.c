@@ -153,6 +153,7 @@ leavers_add(struct dist_leavers *leavers, struct dist_member *member)
 		if (lease_ms)
 			leavers->lease_ms = lease_ms;
 		if (!list || !lease_ms) {
+			atomic_store(&member->peer->unlisted, true);
 			atomic_store(&member->peer->leaving, true);
 			return;
 		}
@@ -234,6 +235,7 @@ member_describe(struct dist_members *members, struct dist_member *member,
 
 	if (draining)
 		atomic_store(&member->peer->leaving, true);
+	atomic_store(&member->peer->unlisted, draining);
 	if (same_services && draining == member->draining)
 		return DIST_OK;
 	dist_groups_remove_member(&members->groups, member);

@@ -238,6 +238,7 @@ dist_peer_leave(struct dist_peer *peer)
 {
 	struct dist_conn *conns[DIST_N_LANES];
 
+	atomic_store(&peer->unlisted, true);
 	atomic_store(&peer->leaving, true);
 	dist_lock(&peer->lock);
 	peer_list_conns_locked(peer, conns);

@@ -44,6 +44,8 @@ struct dist_peer {
 	atomic_uint troubles;    /* DIST_PEER_...: why others are better just now, mostly 0 */
 	atomic_bool leaving;     /* it drains or left: connections end when they are idle */
 	atomic_uint n_unserved;  /* read without the lock, to skip it */
+	/* As the view has it: it drains or left, and no end of a connection changes that. */
+	atomic_bool unlisted;
 
 	/* Set by dist_peer_new(), then read-only. */
 	struct dist_runtime *runtime;
@@ -111,6 +113,14 @@ void dist_peer_on_gone(struct dist_peer *peer, dist_peer_gone_fn *fn, void *arg)
 void dist_peer_shut(struct dist_peer *peer, enum dist_err err);
 
 bool dist_peer_closed(struct dist_peer *peer);
+
+/* It gets no more calls. */
+static inline bool
+dist_peer_gone(struct dist_peer *peer)
+{
+	return atomic_load_explicit(&peer->leaving, memory_order_relaxed) ||
+	       atomic_load_explicit(&peer->unlisted, memory_order_relaxed);
+}
 
 /*
  * Whether it is better left alone for now: it could not be reached a moment ago, or is set

@@ -88,6 +88,7 @@ struct fixture {
 	struct dist_cluster *cluster;
 	CLIENT *arith;      /* idempotent */
 	CLIENT *arith_once; /* not */
+	int64_t drain_ms;   /* how long one that is stopped goes on with what it has */
 };
 
 /* What a map's callbacks share. */
@@ -116,7 +117,7 @@ start_node(struct fixture *f, unsigned i)
 		                             .name = names[i],
 		                             .masters = f->masters,
 		                             .workers = N_WORKERS,
-		                             .drain_timeout_ms = 1,
+		                             .drain_timeout_ms = f->drain_ms,
 		                             .no_rpcbind = true };
 
 	assert_ok(dist_node_start(&f->nodes[i], services, &options));
@@ -141,12 +142,13 @@ make_clients(struct fixture *f)
 }
 
 static int
-setup(void **state)
+set_up(void **state, unsigned n_nodes, int64_t drain_ms)
 {
 	struct dist_master_options options = { .listen = "127.0.0.1:0",
 		                               .no_rpcbind = true };
 	struct fixture *f = calloc(1, sizeof(*f));
 
+	f->drain_ms = drain_ms;
 	for (unsigned i = 0; i < N_ITEMS_MAX; i++)
 		atomic_store(&n_arrived[i], 0);
 	atomic_store(&n_cancelled, 0);
@@ -155,14 +157,27 @@ setup(void **state)
 	assert_ok(dist_master_start(&f->master, &options));
 	snprintf(f->masters, sizeof(f->masters), "127.0.0.1:%u",
 	         dist_master_port(f->master));
-	for (unsigned i = 0; i < N_NODES; i++)
+	for (unsigned i = 0; i < n_nodes; i++)
 		start_node(f, i);
 	assert_ok(dist_cluster_open(&f->cluster, f->masters, NULL));
-	assert_ok(dist_cluster_wait_nodes(f->cluster, ARITH_PROG, ARITH_V1, N_NODES,
+	assert_ok(dist_cluster_wait_nodes(f->cluster, ARITH_PROG, ARITH_V1, n_nodes,
 	                                  20000));
 	make_clients(f);
 	*state = f;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return set_up(state, N_NODES, 1);
+}
+
+/* All but the last, which end what they have when they are stopped. */
+static int
+setup_leavers(void **state)
+{
+	return set_up(state, N_NODES - 1, 60000);
 }
 
 static int
@@ -508,6 +523,101 @@ test_it_goes_on_when_all_nodes_were_gone(void **state)
 	run_with_change(*state, ((struct fixture *)*state)->arith, &work, true,
 	                DIST_OK);
 	assert_int_equal(work.n_failed, 0);
+}
+
+/*
+ * The nodes that are there are stopped when they hold all that is sent to them, and go
+ * on with it; then the last one comes, which does all else while they do.
+ */
+#define N_AWAY ((N_NODES - 1) * (N_WORKERS + 1))
+
+struct stop {
+	struct fixture *f;
+	unsigned i;
+	pthread_t thread;
+};
+
+static void *
+stop_slowly(void *arg)
+{
+	struct stop *stop = arg;
+
+	stop_node(stop->f, stop->i);
+	return NULL;
+}
+
+static enum dist_err
+count_takers(const struct dist_node_info *info, void *arg)
+{
+	*(unsigned *)arg += !info->draining;
+	return DIST_OK;
+}
+
+static unsigned
+n_takers(struct fixture *f)
+{
+	unsigned n = 0;
+
+	assert_ok(dist_cluster_each_node(f->cluster, count_takers, &n));
+	return n;
+}
+
+static void *
+replace_nodes(void *arg)
+{
+	struct stop stops[N_NODES - 1];
+
+	while (atomic_load(&n_held) < (N_NODES - 1) * N_WORKERS)
+		sched_yield();
+	for (unsigned i = 0; i < N_NODES - 1; i++) {
+		stops[i] = (struct stop){ arg, i, 0 };
+		assert_int_equal(pthread_create(&stops[i].thread, NULL, stop_slowly,
+		                                &stops[i]),
+		                 0);
+	}
+	while (n_takers(arg))
+		sched_yield();
+	start_node(arg, N_NODES - 1);
+	for (unsigned i = 0; i < N_NODES - 1; i++)
+		pthread_join(stops[i].thread, NULL);
+	return NULL;
+}
+
+struct last_words {
+	size_t n_nodes, n_gone;
+};
+
+static void
+let_go_of_the_rest(const struct dist_map_progress *progress, void *arg)
+{
+	struct last_words *words = arg;
+
+	if (progress->n_done >= 500 - N_AWAY)
+		atomic_store(&let_go, true);
+	words->n_nodes = progress->n_nodes;
+	words->n_gone = 0;
+	for (size_t i = 0; i < progress->n_nodes; i++)
+		words->n_gone += progress->nodes[i].gone;
+}
+
+static void
+test_what_leaving_nodes_have_holds_up_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct work work = { .n_special = N_AWAY, .what_special = HOLD_FIRST };
+	struct dist_map_options options = options_for(&work, 500);
+	struct last_words words = { 0 };
+	pthread_t thread;
+
+	options.progress = let_go_of_the_rest;
+	options.progress_arg = &words;
+	assert_int_equal(pthread_create(&thread, NULL, replace_nodes, f), 0);
+	assert_ok(dist_map(f->arith_once, &options));
+	pthread_join(thread, NULL);
+	check_all_told(&work, 500);
+	/* All but the last one, also where their connections have ended meanwhile. */
+	assert_int_equal(words.n_nodes, N_NODES);
+	assert_int_equal(words.n_gone, N_NODES - 1);
 }
 
 /* It may have run there, and must not run again. */
@@ -1000,6 +1110,8 @@ static const struct CMUnitTest tests[] = {
 	                                setup, teardown),
 	cmocka_unit_test_setup_teardown(test_it_goes_on_when_all_nodes_were_gone, setup,
 	                                teardown),
+	cmocka_unit_test_setup_teardown(test_what_leaving_nodes_have_holds_up_no_other,
+	                                setup_leavers, teardown),
 	cmocka_unit_test_setup_teardown(test_without_idempotence_what_was_lost_fails,
 	                                setup, teardown),
 	cmocka_unit_test_setup_teardown(test_without_a_node_it_gives_up_in_the_end,

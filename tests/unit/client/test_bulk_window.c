@@ -19,6 +19,26 @@ init(struct dist_bulk_window *window, uint64_t max, unsigned n_nodes,
 	dist_bulk_window_set_room(window, room);
 }
 
+static void
+test_what_is_away_is_beside_it(void **state)
+{
+	struct dist_bulk_window window;
+
+	(void)state;
+	init(&window, 0, 2, 16);
+	dist_bulk_window_set_away(&window, 9);
+	assert_int_equal(dist_bulk_window_limit(&window), 20 + 9);
+	dist_bulk_window_set_away(&window, 0);
+	assert_int_equal(dist_bulk_window_limit(&window), 20);
+	/* The user's bound is one of all that is in flight. */
+	init(&window, 8, 2, 16);
+	dist_bulk_window_set_away(&window, 9);
+	assert_int_equal(dist_bulk_window_limit(&window), 8);
+	init(&window, 0, 0, 0);
+	dist_bulk_window_set_away(&window, 9);
+	assert_int_equal(dist_bulk_window_limit(&window), 0);
+}
+
 /* Batches of @n items that take @each_ns, for so many milliseconds. */
 static void
 run(struct dist_bulk_window *window, uint64_t n, int64_t each_ns, unsigned ms)
@@ -144,6 +164,7 @@ test_a_refusal_halves_what_is_ahead(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_there_is_a_little_more_than_the_workers_need),
 	cmocka_unit_test(test_it_follows_the_nodes),
+	cmocka_unit_test(test_what_is_away_is_beside_it),
 	cmocka_unit_test(test_short_items_are_further_ahead_and_bounded),
 	cmocka_unit_test(test_a_long_way_is_filled),
 	cmocka_unit_test(test_what_waits_for_long_is_too_much),
