@@ -116,6 +116,7 @@ dist_conn_unref(struct dist_conn *conn)
 	dist_outbuf_fini(&conn->out);
 	dist_calltab_fini(&conn->calls);
 	dist_mutex_fini(&conn->lock);
+	free(conn->unreached);
 	dist_peer_unref(conn->peer);
 	free(conn);
 }
@@ -309,9 +310,12 @@ conn_check_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
 {
 	size_t pending = dist_outbuf_pending(&conn->out);
 
+	/* Of one that could not be made who comes a moment later is told why, too. */
 	if (conn->state == DIST_CONN_CLOSED)
-		return dist_error_set(DIST_ECONNECT, "%s: the connection was closed",
-		                      dist_peer_label(conn->peer));
+		return dist_error_set(DIST_ECONNECT, "%s: %s",
+		                      dist_peer_label(conn->peer),
+		                      conn->unreached ? conn->unreached
+		                                      : "the connection was closed");
 	if (pending > conn->peer->max_unsent_bytes)
 		return dist_error_set(DIST_EBUSY, "%s: %zu bytes wait to be sent",
 		                      dist_peer_label(conn->peer), pending);

@@ -86,6 +86,7 @@ struct dist_conn {
 	uint32_t draws;     /* of dist_stats_sent() */
 	int64_t stray_logged_ns;
 	bool disposing;
+	char *unreached; /* why it was never up, once it is closed; NULL: it was */
 	unsigned n_adding; /* threads that are adding a call: it stays while they do */
 
 	/* The writer. */

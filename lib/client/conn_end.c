@@ -1,5 +1,6 @@
 /* A connection's end: what becomes of the calls on it, and when its memory goes. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,6 +81,8 @@ conn_close(struct dist_conn *conn, enum dist_err err, const char *why, bool only
 		return;
 	}
 	was_connecting = conn->state == DIST_CONN_CONNECTING;
+	if (was_connecting)
+		conn->unreached = strdup(why); /* NULL: a poorer text */
 	conn->state = DIST_CONN_CLOSED;
 	/* The runtime's threads are needed until the calls in hand here have ended. */
 	dist_runtime_count_conn(conn->runtime, 1);

@@ -235,6 +235,30 @@ test_all_servers_gone_is_an_answer_at_once(void **state)
 	assert_non_null(strstr(dist_error_text(), "127.0.0.1:"));
 }
 
+/* A refusal may come before the call is on the connection, or after. */
+static void
+test_a_refused_connection_is_always_called_one(void **state)
+{
+	struct fixture *f = *state;
+	char text[DIST_ADDRESS_TEXT_MAX];
+	struct dist_cluster_options options = { .servers = text };
+
+	dist_sockaddr_format(&f->servers[0].address, text);
+	stock_server_kill(&f->servers[0]);
+	for (int i = 0; i < 200; i++) {
+		struct dist_cluster *cluster;
+		quad_t result;
+		CLIENT *arith;
+
+		assert_ok(dist_cluster_open(&cluster, NULL, &options));
+		arith = dist_client_create(cluster, ARITH_PROG, ARITH_V1);
+		assert_int_equal(sum(arith, 1, 1, &result), RPC_CANTSEND);
+		assert_non_null(strstr(dist_error_text(), "Connection refused"));
+		clnt_destroy(arith);
+		dist_cluster_close(cluster);
+	}
+}
+
 static void
 test_the_bound_of_calls_in_flight_holds(void **state)
 {
@@ -406,6 +430,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_affinity_keeps_to_one_server),
 	TEST(test_a_program_nobody_serves_is_said_so),
 	TEST(test_all_servers_gone_is_an_answer_at_once),
+	TEST(test_a_refused_connection_is_always_called_one),
 	TEST(test_the_bound_of_calls_in_flight_holds),
 	TEST(test_what_waits_unsent_for_a_server_is_bounded),
 	TEST(test_a_forked_child_is_told_so),
