@@ -110,6 +110,13 @@ def test_procedures_of_all_that_is_served(cluster):
     assert arith.running() and echo.running()
 
 
+def test_who_is_not_there_is_named_once():
+    done = distctl("--address", "127.0.0.1:1", "procedures")
+    assert done.returncode == 1
+    assert done.stderr == ("distctl: 127.0.0.1:1: cannot connect to 127.0.0.1:1: "
+                           "Connection refused\n")
+
+
 def test_the_registry_hands_out_its_own(cluster):
     master = cluster.master()
     names = [row[0] for row in rows(distctl("--address", master.address, "procedures"))]

@@ -90,6 +90,15 @@ list_view(struct live *live, const struct wanted *wanted)
 	return PROGRAM_DONE;
 }
 
+/* What the library says names the address already. */
+static int
+fail_at(const char *address, const char *why)
+{
+	if (strncmp(why, address, strlen(address)) == 0)
+		return program_fail("%s", why);
+	return program_fail("%s: %s", address, why);
+}
+
 static int
 list_server(struct live *live, const struct wanted *wanted)
 {
@@ -106,7 +115,7 @@ list_server(struct live *live, const struct wanted *wanted)
 	if (stat != RPC_SUCCESS) {
 		memset(&live->interfaces, 0, sizeof(live->interfaces));
 		reflect_say_why(stat, why);
-		return program_fail("%s: %s", address, why);
+		return fail_at(address, why);
 	}
 	for (u_int i = 0; i < live->interfaces.entries.entries_len; i++) {
 		const dist_interface_entry *one =
