@@ -286,6 +286,32 @@ def test_procedures_are_listed_without_a_master():
         "arguments": ["int first", "con_name second", "con_ints third"]}
 
 
+@pytest.mark.parametrize("words, what", [
+    (["watch", "--count", "3"], "watch takes no --count"),
+    (["nodes", "--wait-ms", "5"], "nodes takes no --wait-ms"),
+    (["call", "--interval", "1s", ARITH, "ARITH_SUM"], "call takes no --interval"),
+    (["stats", "--all"], "stats takes no --all"),
+    (["ping", "--address", "127.0.0.1:1"], "ping takes no --address"),
+    (["procedures", "--idempotent"], "procedures takes no --idempotent"),
+    (["call", "--define", "A=1", "P/A"], "call takes no --define without a FILE.x"),
+    (["call", "--address", "127.0.0.1:1", "--node", "n", ARITH, "ARITH_SUM"],
+     "call takes no --node with --address"),
+    (["--timeout-ms", "5", "bench"],
+     "bench takes no --timeout-ms: its own options stand behind it"),
+])
+def test_an_option_that_would_do_nothing_is_refused(words, what):
+    done = distctl("--masters", "127.0.0.1:1", *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[0] == f"distctl: {what}"
+
+
+def test_a_node_by_name_takes_masters():
+    done = distctl("--address", "127.0.0.1:1", "--node", "n", "call", ARITH, "ARITH_SUM", "[[1]]")
+    assert done.returncode == 2
+    assert "call takes no --node with --address" in done.stderr
+
+
 def test_every_command_prints_json(cluster):
     master = cluster.master()
     node = cluster.node(master.address, name="only")

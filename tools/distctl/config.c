@@ -108,26 +108,28 @@ static const struct program_usage usage = {
 };
 
 static const struct command commands[] = {
-	{ .name = "nodes", .run = nodes_run },
-	{ .name = "services", .run = services_run },
+	{ .name = "nodes", .takes_all = true, .run = nodes_run },
+	{ .name = "services", .takes_all = true, .run = services_run },
 	{ .name = "ping",
 	  .max_names = SIZE_MAX,
 	  .takes_addresses = true,
 	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
-	{ .name = "top", .run = top_run },
+	{ .name = "top", .takes_rounds = true, .run = top_run },
 	{ .name = "watch", .run = watch_run },
 	{ .name = "doctor", .run = doctor_run },
 	{ .name = "drain",
 	  .min_names = 1,
 	  .max_names = SIZE_MAX,
 	  .words = { "a NODE" },
+	  .takes_wait = true,
 	  .run = drain_run },
 	{ .name = "call",
 	  .min_names = 1,
 	  .max_names = 2,
 	  .words = { "a PROCEDURE" },
 	  .takes_server = true,
+	  .takes_again = true,
 	  .takes_file = true,
 	  .run = call_run },
 	{ .name = "procedures",
@@ -168,6 +170,42 @@ take_file(struct config *config)
 	config->n_names--;
 }
 
+/* Whether an option was given that means nothing here; a sentence said so. */
+static bool
+misplaces_option(const struct config *config)
+{
+	const struct command *command = config->command;
+	const char *no_file = command->takes_file ? " without a FILE.x" : "";
+	const char *other = command->takes_server ? " with --address" : "";
+	const struct {
+		const char *name;
+		bool given, taken;
+		const char *why;
+	} options_of_some[] = {
+		{ "all", config->all, command->takes_all, "" },
+		{ "interval", config->interval_ms > 0, command->takes_rounds, "" },
+		{ "count", config->count > 0, command->takes_rounds, "" },
+		{ "wait-ms", config->wait_ms > 0, command->takes_wait, "" },
+		{ "address", config->address, command->takes_server, "" },
+		{ "node", config->node, command->takes_server && !config->address, other },
+		{ "idempotent", config->idempotent, command->takes_again, "" },
+		{ "define", config->n_defines > 0, config->file, no_file },
+		{ "include", config->n_includes > 0, config->file, no_file },
+		{ "timeout-ms", config->timeout_given, !command->passes_on,
+		  ": its own options stand behind it" },
+	};
+
+	for (size_t i = 0; i < sizeof(options_of_some) / sizeof(options_of_some[0]);
+	     i++) {
+		if (!options_of_some[i].given || options_of_some[i].taken)
+			continue;
+		program_wrong_usage("%s takes no --%s%s", command->name,
+		                    options_of_some[i].name, options_of_some[i].why);
+		return true;
+	}
+	return false;
+}
+
 /* Whether there is somebody to be asked, where somebody is. */
 static bool
 has_where_to_ask(const struct config *config)
@@ -206,7 +244,7 @@ set_words(struct config *config, char *const *words, size_t n_words)
 		program_wrong_usage("%s takes no '%s'", words[0],
 		                    config->names[config->command->max_names]);
 	else
-		return true;
+		return !misplaces_option(config);
 	return false;
 }
 
@@ -220,20 +258,30 @@ own_argc(int argc, char **argv)
 	return command && command->passes_on ? word + 1 : argc;
 }
 
+static void
+set_defaults(struct config *config)
+{
+	if (config->timeout_ms == 0)
+		config->timeout_ms = 5000;
+	if (config->wait_ms == 0)
+		config->wait_ms = 60000;
+	if (config->interval_ms == 0)
+		config->interval_ms = 1000;
+}
+
 bool
 config_parse(struct config *ret_config, int argc, char **argv, int *ret_status)
 {
-	struct config config = { .wait_ms = 60000, .interval_ms = 1000 };
+	struct config config = { 0 };
 	int n_own = own_argc(argc, argv);
 
 	if (!program_read(&usage, n_own, argv, &config, ret_status))
 		return false;
 	config.timeout_given = config.timeout_ms > 0;
-	if (!config.timeout_given)
-		config.timeout_ms = 5000;
 	*ret_status = PROGRAM_WRONG_USAGE;
 	if (!set_words(&config, argv + optind, (size_t)(argc - optind)))
 		return false;
+	set_defaults(&config);
 	*ret_config = config;
 	return true;
 }

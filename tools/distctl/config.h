@@ -34,8 +34,12 @@ struct command {
 	/* How many words it takes, and what the first that is missing would be. */
 	size_t min_names, max_names;
 	const char *words[2];
+	bool takes_all;       /* --all */
+	bool takes_rounds;    /* --interval, --count */
+	bool takes_wait;      /* --wait-ms */
 	bool takes_addresses; /* instead of names and --masters */
-	bool takes_server;    /* --address, instead of --masters */
+	bool takes_server;    /* --address, instead of --masters, and --node */
+	bool takes_again;     /* --idempotent */
 	bool takes_file;      /* a FILE.x first, or none */
 	bool file_is_all;     /* with one, nobody is asked */
 	bool passes_on;       /* what follows it is another program's, options and all */
