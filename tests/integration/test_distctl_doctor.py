@@ -56,11 +56,14 @@ class FakeCluster:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
-        self.results = {
-            (REGISTRY, LIST): b"m" * 16 + struct.pack(">QIIII", 1, 3000, 9000, 1, 1) +
-            entry(listed, "alpha", self.port),
-            (NODE, STATS): lambda: stats(runs, counters() if counters else {})}
+        self.results = {(NODE, STATS): lambda: stats(runs, counters() if counters else {})}
+        self.list(entry(listed, "alpha", self.port))
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def list(self, *entries):
+        self.results[REGISTRY, LIST] = (
+            b"m" * 16 + struct.pack(">QIIII", 1, 3000, 9000, 1, len(entries)) +
+            b"".join(entries))
 
     def accept(self):
         while True:
@@ -176,6 +179,22 @@ def test_a_node_that_does_not_answer(cluster):
     assert "did not answer in time; look whether it is stopped" in found
 
 
+def test_nodes_are_asked_at_once_and_told_in_order(fake):
+    """None of them answers before all have been asked."""
+    names = [f"node-{i}" for i in range(10)]
+    together = threading.Barrier(len(names), timeout=60)
+    master = fake()
+    nodes = [fake(runs=name.encode() * 2 + b"....", counters=lambda: {"calls": together.wait()})
+             for name in names]
+    master.list(*[entry(name.encode() * 2 + b"....", name, node.port)
+                  for name, node in zip(names, nodes)])
+    done, checks = doctor("--masters", master.address, "--timeout-ms", "60000")
+    assert done.returncode == 0, done.stdout
+    assert [subject for check, subject in checks if check == "node"] == names
+    _, found = checks["version", "master " + master.address]
+    assert found.startswith("unknown, as 11 of 11 masters and nodes; this distctl is ")
+
+
 def test_another_process_at_the_address_of_a_node(fake):
     done, checks = doctor("--masters", fake(runs=b"x" * 16).address)
     assert done.returncode == 1
@@ -202,7 +221,7 @@ def test_another_version_is_named(fake):
     assert done.returncode == 0
     verdict, found = next(value for (check, _), value in checks.items() if check == "version")
     assert verdict == "warning"
-    assert found.startswith("1.2.3, and so are 1 others; this distctl is ")
+    assert found.startswith("1.2.3, as 2 of 2 masters and nodes; this distctl is ")
 
 
 def test_peers_that_tell_neither_clock_nor_version(fake):

@@ -25,12 +25,12 @@ diagnosis_begin(struct diagnosis *diagnosis, bool as_json)
 
 /* Each at once: the next check may take its time. */
 static void
-print_check(enum verdict verdict, const char *name, const char *subject,
+print_check(const char *verdict, const char *name, const char *subject,
             const char *found, const char *advice)
 {
 	char *clean_subject = text_clean(subject), *clean_found = text_clean(found);
 
-	printf("%-7s  %s: %s: %s%s%s\n", verdict_name(verdict), name,
+	printf("%-7s  %s: %s: %s%s%s\n", verdict, name,
 	       clean_subject ? clean_subject : "?", clean_found ? clean_found : "?",
 	       advice ? "; " : "", advice ? advice : "");
 	fflush(stdout);
@@ -68,8 +68,34 @@ diagnosis_add(struct diagnosis *diagnosis, enum verdict verdict, const char *nam
 		json_add(diagnosis->checks,
 		         check_json(verdict, name, subject, found, advice));
 	else
-		print_check(verdict, name, subject, found, advice);
+		print_check(verdict_name(verdict), name, subject, found ? found : "?",
+		            advice);
 	free(found);
+}
+
+static const char *
+member(const json_t *check, const char *name)
+{
+	return json_string_value(json_object_get(check, name));
+}
+
+void
+diagnosis_take(struct diagnosis *diagnosis, struct diagnosis *other)
+{
+	json_t *check;
+	size_t i;
+
+	json_array_foreach (other->checks, i, check) {
+		if (diagnosis->checks)
+			json_add(diagnosis->checks, json_incref(check));
+		else if (!json_check())
+			print_check(member(check, "verdict"), member(check, "check"),
+			            member(check, "subject"), member(check, "found"),
+			            member(check, "advice"));
+	}
+	diagnosis->n_wrong += other->n_wrong;
+	json_decref(other->checks);
+	*other = (struct diagnosis){ 0 };
 }
 
 int
@@ -79,6 +105,8 @@ diagnosis_end(struct diagnosis *diagnosis, int status)
 
 	if (diagnosis->checks && status != PROGRAM_WRONG_USAGE)
 		printed = json_print("checks", json_incref(diagnosis->checks));
+	else
+		printed = json_check();
 	json_decref(diagnosis->checks);
 	if (status || printed)
 		return status ? status : printed;

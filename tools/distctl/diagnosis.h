@@ -30,6 +30,9 @@ void diagnosis_add(struct diagnosis *diagnosis, enum verdict verdict, const char
                    const char *subject, const char *advice, const char *format, ...)
 	DIST_PRINTF(6, 7);
 
+/* What @other found, which was begun as JSON, comes next; @other is at its end. */
+void diagnosis_take(struct diagnosis *diagnosis, struct diagnosis *other);
+
 /*
  * Returns the exit status: @status, unless that is 0 and anything is wrong. Where the
  * command line was wrong nothing is printed.

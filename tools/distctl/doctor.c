@@ -3,10 +3,11 @@
  * wrong, in words, and what to do about it.
  *
  * It goes to where each of the masters may be, then calls each node that the masters know,
- * as a program on this host would; what this host allows comes last.
+ * as a program on this host would, many at once; what this host allows comes last.
  */
 #include "distctl/config.h"
 
+#include "distctl/crowd.h"
 #include "distctl/diagnosis.h"
 #include "distctl/limits.h"
 #include "distctl/masters.h"
@@ -20,6 +21,7 @@
 #include "program/options.h"
 
 #include <dist/master.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@
 #define HOST_MAX     300
 #define TROUBLE_MAX  1024
 #define SLOW_NAME_MS 1000
+#define N_VISITORS   32
 
 struct doctor {
 	const struct config *config;
@@ -249,16 +252,79 @@ check_master(const char *name, const char *address, void *arg)
 
 /* --- Nodes ------------------------------------------------------------------------ */
 
+/* One node, and what was found of it; on a thread of its own until it is over. */
+struct visit {
+	const dist_node_entry *node;
+	struct diagnosis diagnosis;
+	struct peers peers;
+	bool over;
+};
+
+struct round {
+	struct doctor *doctor;
+	struct visit *visits;
+	size_t n;
+	pthread_mutex_t lock; /* guards @n_told, each visit that is over, and what is told */
+	size_t n_told;
+};
+
+/* In their order, each as soon as all before it are over. */
+static void
+tell_locked(struct round *round)
+{
+	for (; round->n_told < round->n; round->n_told++) {
+		struct visit *visit = &round->visits[round->n_told];
+
+		if (!visit->over)
+			return;
+		diagnosis_take(&round->doctor->diagnosis, &visit->diagnosis);
+		peers_take(&round->doctor->peers, &visit->peers);
+	}
+}
+
+static void
+visit_node(size_t i, void *arg)
+{
+	struct round *round = arg;
+	struct visit *visit = &round->visits[i];
+
+	diagnosis_begin(&visit->diagnosis, true);
+	visit->peers = (struct peers){ .diagnosis = &visit->diagnosis,
+		                       .timeout_ms = round->doctor->config->timeout_ms };
+	peers_check_node(&visit->peers, visit->node);
+	pthread_mutex_lock(&round->lock);
+	visit->over = true;
+	tell_locked(round);
+	pthread_mutex_unlock(&round->lock);
+}
+
+static int
+visit_nodes(struct doctor *doctor, const struct view *view)
+{
+	struct round round = { .doctor = doctor, .n = view->n_nodes };
+
+	round.visits = calloc(round.n + 1, sizeof(*round.visits));
+	if (!round.visits)
+		return program_fail("out of memory");
+	for (size_t i = 0; i < round.n; i++)
+		round.visits[i].node = view->nodes[i];
+	pthread_mutex_init(&round.lock, NULL);
+	crowd_ask(round.n, N_VISITORS, visit_node, &round);
+	pthread_mutex_destroy(&round.lock);
+	free(round.visits);
+	return PROGRAM_DONE;
+}
+
 static int
 check_nodes(struct doctor *doctor, const struct view *view)
 {
-	for (size_t i = 0; i < view->n_nodes; i++)
-		peers_check_node(&doctor->peers, view->nodes[i]);
+	int status = visit_nodes(doctor, view);
+
 	if (view->n_nodes == 0)
 		diagnosis_add(&doctor->diagnosis, VERDICT_WARNING, "nodes", "all masters",
 		              "start distnode with --masters", "no node is registered");
 	limits_check_nodes(&doctor->diagnosis, view->n_nodes);
-	return PROGRAM_DONE;
+	return status;
 }
 
 /* By way of the masters that answer, and no other. */

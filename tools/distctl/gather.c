@@ -1,21 +1,19 @@
 /*
- * A node's answer is kept until its next one. Several threads ask at once, so that silent
- * nodes do not add up; each takes the next node that nobody asks.
+ * A node's answer is kept until its next one. Several are asked at once (crowd.h).
  */
 #include "distctl/gather.h"
 
+#include "distctl/crowd.h"
 #include "distctl/text.h"
 #include "distctl/view.h"
 #include "program/clock.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ASKERS_MAX 8
-#define WHY_MAX    256
+#define N_ASKERS 8
+#define WHY_MAX  256
 
 /* What a node told, last and before. */
 struct subject {
@@ -37,7 +35,6 @@ struct gather {
 	const struct masters *masters;
 	int64_t timeout_ms;
 	struct subjects subjects;
-	atomic_size_t next; /* to be asked */
 };
 
 /* --- Who is there ------------------------------------------------------------------ */
@@ -167,33 +164,20 @@ ask(struct gather *gather, struct subject *subject)
 	subject->now_ns = program_now_ns();
 }
 
-static void *
-ask_many(void *arg)
+static void
+ask_one(size_t i, void *arg)
 {
 	struct gather *gather = arg;
-	size_t i;
 
-	while ((i = atomic_fetch_add(&gather->next, 1)) < gather->subjects.n)
-		ask(gather, &gather->subjects.list[i]);
-	return NULL;
+	ask(gather, &gather->subjects.list[i]);
 }
 
-/* This thread asks too, so that it goes on where there are no others. */
 static void
 ask_all(struct gather *gather)
 {
-	pthread_t threads[ASKERS_MAX - 1];
-	size_t n = 0;
-
 	for (size_t i = 0; i < gather->subjects.n; i++)
 		gather->subjects.list[i].why[0] = '\0';
-	atomic_store(&gather->next, 0);
-	while (n < ASKERS_MAX - 1 && n + 1 < gather->subjects.n &&
-	       pthread_create(&threads[n], NULL, ask_many, gather) == 0)
-		n++;
-	ask_many(gather);
-	while (n > 0)
-		pthread_join(threads[--n], NULL);
+	crowd_ask(gather->subjects.n, N_ASKERS, ask_one, gather);
 }
 
 /* --- Rounds ------------------------------------------------------------------------ */

@@ -5,12 +5,13 @@
 #include "program/options.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool lost; /* there was no memory for a part */
+static atomic_bool lost; /* there was no memory for a part */
 
 json_t *
 json_text(const char *text)

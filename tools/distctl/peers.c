@@ -80,6 +80,22 @@ add_peer(struct peers *peers, const char *name, const struct answer *answer)
 }
 
 void
+peers_take(struct peers *peers, struct peers *others)
+{
+	struct peer *list;
+
+	list = others->n ? reallocarray(peers->list, peers->n + others->n, sizeof(*list))
+	                 : NULL;
+	if (list) {
+		memcpy(list + peers->n, others->list, others->n * sizeof(*list));
+		peers->list = list;
+		peers->n += others->n;
+		others->n = 0;
+	}
+	peers_fini(others);
+}
+
+void
 peers_fini(struct peers *peers)
 {
 	for (size_t i = 0; i < peers->n; i++)
@@ -318,7 +334,8 @@ peers_check_versions(const struct peers *peers)
 			diagnosis_add(peers->diagnosis, VERDICT_WARNING, "version",
 			              peers->list[i].name,
 			              "bring all to one release when you can",
-			              "%s, and so are %zu others; this distctl is %s",
-			              text, n - 1, DIST_VERSION);
+			              "%s, as %zu of %zu masters and nodes; this distctl "
+			              "is %s",
+			              text, n, peers->n, DIST_VERSION);
 	}
 }

@@ -26,6 +26,9 @@ struct peers {
 
 void peers_fini(struct peers *peers);
 
+/* Those of @others come next, if there is memory; @others is at its end. */
+void peers_take(struct peers *peers, struct peers *others);
+
 /* Whether a master answers at @address. */
 void peers_check_master(struct peers *peers, const char *name, const char *address);
 
