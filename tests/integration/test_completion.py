@@ -118,6 +118,10 @@ def test_options(complete):
                               complete("distctl call --i")}
 
 
+def test_orders(complete):
+    assert complete("distctl top --sort ") == {"calls", "failed", "in-flight", "p99", "name"}
+
+
 def test_options_behind_bench_are_distbenchs(complete):
     offered = {option.rstrip("=") for option in complete("distctl --masters a:1 bench --ca")}
     assert offered == {"--call", "--calls"}

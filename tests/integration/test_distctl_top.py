@@ -81,6 +81,26 @@ def test_json_is_an_object_a_round(busy):
         assert one["trouble"] is None
 
 
+def test_the_order_can_be_given(cluster, busy):
+    cluster.node(busy, name="aaa", module="echo")  # is never called
+    for order in "calls", "failed", "in-flight", "p99", "name":
+        (one,) = top(busy, "--json", "--count", "1", "--interval", "300ms",
+                     "--sort", order).stdout.splitlines()
+        names = [node["name"] for node in json.loads(one)["nodes"]]
+        assert sorted(names) == ["aaa", "alpha", "beta"]
+        if order in ("failed", "name"):  # nothing fails, and ties go by name
+            assert names == sorted(names)
+        elif order != "in-flight":  # at that moment nothing may be
+            assert names[2] == "aaa"
+
+
+def test_an_order_that_there_is_not(busy):
+    done = top(busy, "--sort", "size")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "distctl: --sort: 'size' is not one of calls, failed, in-flight, p99, name")
+
+
 def test_a_silent_node_and_one_that_is_new(cluster):
     master = cluster.master()
     paused = cluster.node(master.address, "--heartbeat-ms", "20000", name="paused")
@@ -271,7 +291,7 @@ def test_a_signal_leaves_the_terminal_as_it_was(busy, terminal, number):
 def test_keys_choose_the_order(busy, terminal):
     screen = terminal(busy)
     screen.wait(r"by calls \(")
-    for key, order in (("n", "name"), ("f", "failed"), ("i", "in flight"), ("l", "p99"),
+    for key, order in (("n", "name"), ("f", "failed"), ("i", "in-flight"), ("l", "p99"),
                        ("c", "calls"), ("n", "name")):
         screen.key(key)
         screen.wait(rf"by {order} \(")

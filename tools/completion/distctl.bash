@@ -20,7 +20,7 @@ _distctl_read_line()
 		fi
 		case $word in
 		--*=*) _distctl_take_option "${word%%=*}" "${word#*=}" ;;
-		--masters | --timeout-ms | --wait-ms | --interval | --count | --node | --address | \
+		--masters | --timeout-ms | --wait-ms | --interval | --count | --sort | --node | --address | \
 		--define | --include)
 			value=$word ;;
 		-*) ;;
@@ -91,7 +91,7 @@ _distctl_options()
 	printf '%s\n' --masters --json --timeout-ms --help --version
 	case $command in
 	nodes | services) echo --all ;;
-	top) printf '%s\n' --interval --count ;;
+	top) printf '%s\n' --interval --count --sort ;;
 	drain) echo --wait-ms ;;
 	call) printf '%s\n' --node --address --idempotent --define --include ;;
 	procedures) printf '%s\n' --node --address --define --include ;;
@@ -134,6 +134,7 @@ _distctl()
 	program=${words[0]/#\~/$HOME}
 	case $option in
 	--node) _distctl_offer < <(_distctl_nodes) ;;
+	--sort) _distctl_offer < <(printf '%s\n' calls failed in-flight p99 name) ;;
 	--include) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	?*) ;;
 	*)

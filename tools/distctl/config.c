@@ -34,6 +34,23 @@ add_include(void *config_arg, char *text)
 	return add_path("include", config->includes, &config->n_includes, text);
 }
 
+static int
+set_sort(void *config_arg, char *text)
+{
+	struct config *config = config_arg;
+
+	for (size_t i = 0; i < RATES_N_ORDERS; i++) {
+		if (strcmp(text, rates_order_names[i]) != 0)
+			continue;
+		config->sort = (enum rates_order)i;
+		config->sort_given = true;
+		return PROGRAM_DONE;
+	}
+	return program_wrong_usage("--sort: '%s' is not one of calls, failed, in-flight, "
+	                           "p99, name",
+	                           text);
+}
+
 static const struct program_option options[] = {
 	PROGRAM_TEXT(
 		masters, "masters", "LIST",
@@ -51,6 +68,8 @@ static const struct program_option options[] = {
 	PROGRAM_TIME(interval_ms, "interval", 100, 3600000,
 	             "top: how long from one round to the next; 1s"),
 	PROGRAM_NUMBER(count, "count", 1, INT64_MAX, "top: end after so many rounds"),
+	PROGRAM_OTHER(set_sort, "sort", "ORDER",
+	              "top: by calls, failed, in-flight, p99 or name; calls"),
 	PROGRAM_TEXT(node, "node", "NODE",
 	             "call, procedures: this node, and no other"),
 	PROGRAM_TEXT(address, "address", "HOST:PORT",
@@ -185,6 +204,7 @@ misplaces_option(const struct config *config)
 		{ "all", config->all, command->takes_all, "" },
 		{ "interval", config->interval_ms > 0, command->takes_rounds, "" },
 		{ "count", config->count > 0, command->takes_rounds, "" },
+		{ "sort", config->sort_given, command->takes_rounds, "" },
 		{ "wait-ms", config->wait_ms > 0, command->takes_wait, "" },
 		{ "address", config->address, command->takes_server, "" },
 		{ "node", config->node, command->takes_server && !config->address, other },

@@ -2,6 +2,8 @@
 #ifndef DISTCTL_CONFIG_H
 #define DISTCTL_CONFIG_H
 
+#include "distctl/rates.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,8 @@ struct config {
 	int64_t wait_ms;    /* for nodes to leave */
 	int64_t interval_ms; /* top: between two rounds */
 	int64_t count;       /* top: how many rounds; 0: no end */
+	enum rates_order sort; /* top: what comes first */
+	bool sort_given;
 	bool all;
 	bool json;
 	const char *address; /* call: a server, instead of the nodes of masters */
@@ -35,7 +39,7 @@ struct command {
 	size_t min_names, max_names;
 	const char *words[2];
 	bool takes_all;       /* --all */
-	bool takes_rounds;    /* --interval, --count */
+	bool takes_rounds;    /* --interval, --count, --sort */
 	bool takes_wait;      /* --wait-ms */
 	bool takes_addresses; /* instead of names and --masters */
 	bool takes_server;    /* --address, instead of --masters, and --node */

@@ -309,6 +309,12 @@ DEFINE_ORDER(by_failed, failed)
 DEFINE_ORDER(by_in_flight, in_flight)
 DEFINE_ORDER(by_p99, ran_p99_ns)
 
+const char *const rates_order_names[RATES_N_ORDERS] = {
+	[RATES_BY_CALLS] = "calls",         [RATES_BY_FAILED] = "failed",
+	[RATES_BY_IN_FLIGHT] = "in-flight", [RATES_BY_P99] = "p99",
+	[RATES_BY_NAME] = "name",
+};
+
 void
 rates_sort(struct rates_rows *rows, enum rates_order order)
 {

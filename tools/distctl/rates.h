@@ -63,7 +63,11 @@ enum rates_order {
 	RATES_BY_IN_FLIGHT,
 	RATES_BY_P99,
 	RATES_BY_NAME,
+	RATES_N_ORDERS,
 };
+
+/* As --sort has them; by place. */
+extern const char *const rates_order_names[RATES_N_ORDERS];
 
 /* The most first; by name, those of a kind in order. */
 void rates_sort(struct rates_rows *rows, enum rates_order order);

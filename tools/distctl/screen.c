@@ -130,15 +130,13 @@ put_tables(const struct rates *rates)
 static void
 put_head(const struct gathered *gathered, enum rates_order order)
 {
-	static const char *const orders[] = { "calls", "failed", "in flight", "p99",
-		                              "name" };
 	char summary[REPORT_SUMMARY_MAX], title[512], *masters, *trouble;
 
 	masters = text_clean(screen.masters);
 	snprintf(title, sizeof(title),
-	         "distctl top, by %s (c f i l n: calls, failed, in flight, p99, name; q "
+	         "distctl top, by %s (c f i l n: calls, failed, in-flight, p99, name; q "
 	         "quits)  %s",
-	         orders[order], masters ? masters : "");
+	         rates_order_names[order], masters ? masters : "");
 	free(masters);
 	put_line(0, title, A_BOLD);
 	if (!gathered) {

@@ -223,7 +223,7 @@ int
 top_run(const struct config *given)
 {
 	struct config config = *given;
-	struct top top = { .config = &config, .order = RATES_BY_CALLS };
+	struct top top = { .config = &config, .order = given->sort };
 	struct masters masters;
 	int status;
 
