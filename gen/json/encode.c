@@ -2,6 +2,7 @@
  */
 #include "json/encoder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,22 @@ static bool put_value(struct dist_json_encoder *encoder,
                       const struct dist_json_place *place, const json_t *json,
                       const struct dist_spec_declaration *decl);
 
+/* "name, age", or the first of them. */
+static void
+list_members(const struct dist_spec_definition *def, char *ret_names, size_t size)
+{
+	const struct dist_spec_declaration *member;
+	size_t length = 0;
+
+	*ret_names = '\0';
+	for (member = def->members; member && length < size; member = member->next)
+		length += (size_t)snprintf(ret_names + length, size - length, "%s%s",
+		                           member == def->members ? "" : ", ",
+		                           member->name);
+	if (length >= size)
+		memcpy(ret_names + size - 4, "...", 4);
+}
+
 /* A name that the type does not have: jansson has the names, the .x has fewer of them.
  */
 static bool
@@ -19,8 +36,10 @@ refuse_names(struct dist_json_encoder *encoder, const struct dist_json_step *ste
 {
 	const struct dist_spec_declaration *member;
 	const char *name;
+	char names[120];
 	json_t *value;
 
+	list_members(def, names, sizeof(names));
 	json_object_foreach((json_t *)json, name, value)
 	{
 		for (member = def->members; member; member = member->next) {
@@ -30,7 +49,8 @@ refuse_names(struct dist_json_encoder *encoder, const struct dist_json_step *ste
 		if (!member)
 			return dist_json_refuse(
 				encoder, step, def->where,
-				"there is no member '%.60s' in the struct", name);
+				"there is no member '%.60s' in the struct, but %s",
+				name, names);
 	}
 	return false;
 }
@@ -199,7 +219,7 @@ put_array(struct dist_json_encoder *encoder, const struct dist_json_place *place
 		return dist_json_refuse(encoder, place->step, decl->where,
 		                        "%s stands where an array belongs",
 		                        dist_json_what_is(json));
-	if (!dist_json_check_count(encoder, place->step, decl, n, "elements") ||
+	if (!dist_json_check_count(encoder, place->step, decl, n, "element") ||
 	    (decl->shape == DIST_SPEC_VARIABLE &&
 	     !dist_json_put_word(encoder, n, false)))
 		return false;
@@ -255,9 +275,10 @@ put_arguments(struct dist_json_encoder *encoder,
 			dist_json_what_is(json));
 	if (json_array_size(json) != n_wanted)
 		return dist_json_refuse(encoder, &whole, procedure->where,
-		                        "%zu arguments are given, and '%s' takes %zu",
-		                        json_array_size(json), procedure->name,
-		                        n_wanted);
+		                        "%zu argument%s given, and '%s' takes %zu",
+		                        json_array_size(json),
+		                        json_array_size(json) == 1 ? " is" : "s are",
+		                        procedure->name, n_wanted);
 	for (arg = procedure->arguments; arg; arg = arg->next, i++) {
 		const struct dist_json_step step = { .up = &whole, .index = i };
 		const struct dist_json_place place = { &step, 0 };

@@ -321,11 +321,13 @@ dist_json_check_count(struct dist_json_encoder *encoder,
 			bound->text);
 	if (decl->shape == DIST_SPEC_FIXED && count != bound->magnitude)
 		return dist_json_refuse(encoder, step, decl->where,
-		                        "%zu %s, and there must be %llu", count, what,
+		                        "%zu %s%s, and there must be %llu", count, what,
+		                        count == 1 ? "" : "s",
 		                        (unsigned long long)bound->magnitude);
 	if (count > (bound->known ? bound->magnitude : UINT32_MAX))
 		return dist_json_refuse(encoder, step, decl->where,
-		                        "%zu %s, and there may be %llu", count, what,
+		                        "%zu %s%s, and there may be %llu", count, what,
+		                        count == 1 ? "" : "s",
 		                        bound->known
 		                                ? (unsigned long long)bound->magnitude
 		                                : UINT32_MAX);
@@ -336,7 +338,7 @@ static bool
 put_counted(struct dist_json_encoder *encoder, const struct dist_json_step *step,
             const struct dist_spec_declaration *decl, const void *bytes, size_t length)
 {
-	return dist_json_check_count(encoder, step, decl, length, "bytes") &&
+	return dist_json_check_count(encoder, step, decl, length, "byte") &&
 	       (decl->shape == DIST_SPEC_FIXED ||
 	        dist_json_put_word(encoder, length, false)) &&
 	       put_bytes(encoder, bytes, length);

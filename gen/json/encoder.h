@@ -50,7 +50,7 @@ bool dist_json_put_opaque(struct dist_json_encoder *encoder,
                           const struct dist_json_step *step, const json_t *json,
                           const struct dist_spec_declaration *decl);
 
-/* Whether there may be @count of @what. */
+/* Whether there may be @count of @what, which is one of them. */
 bool dist_json_check_count(struct dist_json_encoder *encoder,
                            const struct dist_json_step *step,
                            const struct dist_spec_declaration *decl, size_t count,

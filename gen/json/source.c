@@ -115,6 +115,12 @@ dist_json_source_open(struct dist_json_source *source, const char *text, size_t 
 	}
 	if (json_error_code(&error) == json_error_out_of_memory)
 		return dist_json_fail_memory(ret_failure);
+	if (skip_blanks(text, text + length) == text + length) {
+		ret_failure->line = ret_failure->column = 1;
+		snprintf(ret_failure->what, sizeof(ret_failure->what),
+		         "there is none; what it takes is an array, as in [1, 2]");
+		return false;
+	}
 	ret_failure->line = error.line > 0 ? (unsigned)error.line : 1;
 	ret_failure->column = error.column > 0 ? (unsigned)error.column : 1;
 	snprintf(ret_failure->what, sizeof(ret_failure->what), "%s",

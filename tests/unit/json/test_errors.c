@@ -12,7 +12,10 @@ static void
 test_text_that_is_no_json_is_pointed_at(void **state)
 {
 	static const struct row rows[] = {
-		{ "typedef int t;", "", "1:1 unexpected token near end of file" },
+		{ "typedef int t;", "",
+		  "1:1 there is none; what it takes is an array, as in [1, 2]" },
+		{ "typedef int t;", " \n ",
+		  "1:1 there is none; what it takes is an array, as in [1, 2]" },
 		{ "typedef int t;", "[1", "1:2 ']' expected near end of file" },
 		{ "typedef int t;", "[1]\n x", "2:2 end of file expected near 'x'" },
 		{ "typedef int t;", "[01]", "1:2 invalid token near '0'" },
@@ -97,7 +100,7 @@ test_bytes_and_arrays_that_do_not_fit_are_pointed_at(void **state)
 		{ "const N = 2;\ntypedef int t<N>;", "[[1, 2, 3]]",
 		  "1:2 $[0]: 3 elements, and there may be 2 (t.x:2)" },
 		{ "typedef int t[2];", "[[1]]",
-		  "1:2 $[0]: 1 elements, and there must be 2 (t.x:1)" },
+		  "1:2 $[0]: 1 element, and there must be 2 (t.x:1)" },
 		{ "typedef int t<>;", "[{}]",
 		  "1:2 $[0]: an object stands where an array belongs (t.x:1)" },
 	};
@@ -118,7 +121,8 @@ test_structs_and_unions_that_do_not_fit_are_pointed_at(void **state)
 		{ PEOPLE, "[[{\"age\": 5}]]",
 		  "1:3 $[0][0]: 'name' is missing (t.x:2)" },
 		{ PEOPLE, "[[{\"name\": \"\", \"height\": 5}]]",
-		  "1:3 $[0][0]: there is no member 'height' in the struct (t.x:1)" },
+		  "1:3 $[0][0]: there is no member 'height' in the struct, but name, age "
+		  "(t.x:1)" },
 		{ PEOPLE, "[[[]]]",
 		  "1:3 $[0][0]: an array stands where an object belongs (t.x:1)" },
 		{ COLOR CHOICE, "[{\"n\": 1}]", "1:2 $[0]: 'c' is missing (t.x:4)" },

@@ -148,7 +148,7 @@ test_several_arguments_are_one_after_the_other(void **state)
 	assert_int_equal(bytes.length, 0);
 	free(bytes.data);
 	assert_false(dist_json_encode_arguments(two, "[5]", 3, &bytes, &failure));
-	assert_string_equal(failure.what, "1 arguments are given, and 'C' takes 2");
+	assert_string_equal(failure.what, "1 argument is given, and 'C' takes 2");
 	assert_false(dist_json_encode_arguments(none, "{}", 2, &bytes, &failure));
 	assert_string_equal(
 		failure.what,
