@@ -2,7 +2,8 @@
  * The bar of a map on a terminal (dist_map_bar). It remembers nothing but whether it is
  * on its line: each time it looks how wide the terminal is, and draws the line anew.
  *
- * What does not fit is left out from the right: nodes, then the bar itself.
+ * What does not fit is left out, each part as a whole: nodes, those that are gone first,
+ * then the bar itself, then the counts from the right.
  */
 #include <dist/map.h>
 #include <inttypes.h>
@@ -31,6 +32,19 @@ struct line {
 	size_t length, width;
 };
 
+/* Names are a peer's, and must not steer the terminal: control characters, those of two
+ * bytes too, are none. */
+static void
+clean(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+		else if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+}
+
 /* False: it does not fit, and nothing was added. */
 static bool line_add(struct line *line, const char *format, ...) DIST_PRINTF(2, 3);
 
@@ -47,6 +61,7 @@ line_add(struct line *line, const char *format, ...)
 	va_end(args);
 	if (length < 0 || (size_t)length > left || (size_t)length >= sizeof(piece))
 		return false;
+	clean(piece);
 	memcpy(line->text + line->length, piece, (size_t)length + 1);
 	line->length += (size_t)length;
 	return true;
@@ -87,30 +102,41 @@ time_print(char *text, size_t size, int64_t ms)
 		         seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
+/* "left" and "in all" with their time; "" where it is not known how many there are. */
 static void
-counts_print(char *text, size_t size, const struct dist_map_progress *progress)
+when_print(char *text, size_t size, const struct dist_map_progress *progress)
 {
-	char time[32], failed[40] = "";
-	const char *when = progress->over ? "in all" : "left";
+	char time[32];
 
-	if (progress->over || progress->left_ms >= 0)
-		time_print(time, sizeof(time),
-		           progress->over ? progress->elapsed_ms : progress->left_ms);
-	else
-		snprintf(time, sizeof(time), "-:--");
-	if (progress->n_failed)
-		snprintf(failed, sizeof(failed), "  %" PRIu64 " failed",
-		         progress->n_failed);
-	if (progress->n_items)
-		snprintf(text, size, "%" PRIu64 "/%" PRIu64 "  %.*f/s  %s %s%s",
-		         progress->n_done, progress->n_items,
-		         progress->rate < 10 ? 1 : 0, progress->rate, time, when,
-		         failed);
-	else
-		snprintf(text, size, "%" PRIu64 "  %.*f/s  %s%s%s", progress->n_done,
-		         progress->rate < 10 ? 1 : 0, progress->rate,
-		         progress->over ? time : "", progress->over ? " in all" : "",
-		         failed);
+	*text = '\0';
+	if (progress->over) {
+		time_print(time, sizeof(time), progress->elapsed_ms);
+		snprintf(text, size, "  %s in all", time);
+	} else if (progress->n_items && progress->left_ms >= 0) {
+		time_print(time, sizeof(time), progress->left_ms);
+		snprintf(text, size, "  %s left", time);
+	} else if (progress->n_items) {
+		snprintf(text, size, "  -:-- left");
+	}
+}
+
+/* False: not all of them fit. */
+static bool
+counts_add(struct line *line, const struct dist_map_progress *progress)
+{
+	char when[48];
+	bool fit;
+
+	when_print(when, sizeof(when), progress);
+	fit = progress->n_items ? line_add(line, "%" PRIu64 "/%" PRIu64,
+	                                   progress->n_done, progress->n_items)
+	                        : line_add(line, "%" PRIu64, progress->n_done);
+	return fit &&
+	       line_add(line, "  %.*f/s", progress->rate < 10 ? 1 : 0,
+	                progress->rate) &&
+	       line_add(line, "%s", when) &&
+	       (progress->n_failed == 0 ||
+	        line_add(line, "  %" PRIu64 " failed", progress->n_failed));
 }
 
 /* Only where it is known how many there are, and there is room for it. */
@@ -137,41 +163,60 @@ bar_print(struct line *line, const struct dist_map_progress *progress, size_t n_
 	line_add(line, "[%s] ", bar);
 }
 
-/* As many as there is room for; those that are gone have a mark. */
-static void
-nodes_print(struct line *line, const struct dist_map_progress *progress)
+/* Whole, and with room behind it to say how many more there are. */
+static bool
+node_add(struct line *line, const struct dist_map_node *node, size_t n_more)
+{
+	size_t width = line->width, room = width - line->length;
+	char more[32];
+	bool added;
+
+	if (n_more)
+		line->width -= DIST_MIN((size_t)snprintf(more, sizeof(more), "  +%zu",
+		                                         n_more),
+		                        room);
+	added = line_add(line, "  %s %" PRIu64 "%s", node->name, node->n_done,
+	                 node->gone ? " (gone)" : "");
+	line->width = width;
+	return added;
+}
+
+/* As many as there is room for, in their order; how many are left out. */
+static size_t
+nodes_add(struct line *line, const struct dist_map_progress *progress)
 {
 	size_t n_left = progress->n_nodes;
 
-	for (size_t i = 0; i < progress->n_nodes; i++, n_left--) {
-		const struct dist_map_node *node = &progress->nodes[i];
-
-		if (!line_add(line, "  %s %" PRIu64 "%s", node->name, node->n_done,
-		              node->gone ? " (gone)" : ""))
-			break;
+	for (int gone = 0; gone < 2; gone++) {
+		for (size_t i = 0; i < progress->n_nodes; i++) {
+			if (progress->nodes[i].gone != gone)
+				continue;
+			if (!node_add(line, &progress->nodes[i], n_left - 1))
+				return n_left;
+			n_left--;
+		}
 	}
-	if (n_left)
-		line_add(line, "  +%zu", n_left);
+	return 0;
 }
 
 void
 dist_map_bar(const struct dist_map_progress *progress, void *arg)
 {
-	struct line line = { .length = 0 };
+	struct line line = { .length = 0 }, counts = { .width = WIDTH_MAX };
 	const char *label = arg;
-	char counts[160];
+	size_t n_left;
 
 	if (!stderr_is_terminal())
 		return;
 	line.width = terminal_width();
 	if (label)
 		line_add(&line, "%s ", label);
-	counts_print(counts, sizeof(counts), progress);
+	(void)counts_add(&counts, progress);
 	/* Half of what the bar could take goes to the nodes. */
-	bar_print(&line, progress, strlen(counts) + (line.width - line.length) / 4);
-	if (!line_add(&line, "%s", counts))
-		line_add(&line, "%.*s", (int)(line.width - line.length), counts);
-	nodes_print(&line, progress);
+	bar_print(&line, progress, counts.length + (line.width - line.length) / 4);
+	n_left = counts_add(&line, progress) ? nodes_add(&line, progress) : 0;
+	if (n_left)
+		line_add(&line, "  +%zu", n_left);
 	fprintf(stderr, LINE_CLEAR "%s%s", line.text, progress->over ? "\n" : "");
 	fflush(stderr);
 	atomic_store(&on_screen, !progress->over);
