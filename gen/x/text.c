@@ -33,12 +33,19 @@ base_name(const char *file)
 	return slash ? slash + 1 : file;
 }
 
+/* Whether a reader of what is written takes both for one file: it sees the names alone. */
+static bool
+is_same_file(const char *one, const char *other)
+{
+	return one && (one == other || strcmp(base_name(one), base_name(other)) == 0);
+}
+
 static void
 write_line_start(struct writer *writer, struct dist_spec_where where)
 {
 	unsigned line = writer->where.line;
 
-	if (writer->where.file == where.file && line < where.line &&
+	if (is_same_file(writer->where.file, where.file) && line < where.line &&
 	    where.line - line <= EMPTY_LINES_MAX) {
 		for (; line < where.line; line++)
 			fputc('\n', writer->out);
@@ -65,7 +72,7 @@ write_token(struct writer *writer, struct dist_token token)
 	               writer->column + 1 + strlen(token.text) > COLUMNS_MAX;
 	const char *before;
 
-	if (writer->where.file != token.where.file ||
+	if (!is_same_file(writer->where.file, token.where.file) ||
 	    writer->where.line != token.where.line || is_full)
 		write_line_start(writer, token.where);
 	before = writer->before.text;

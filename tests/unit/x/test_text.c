@@ -46,14 +46,21 @@ test_comments_c_lines_and_directories_are_left_out(void **state)
 		  "union u switch(int k) { case 'a': int *b; default: void; };\n" },
 		{ "const A = 1;\n\n\n\n\n\n\n\n\n\nconst B = 2;\n",
 		  "# 1 \"t.x\"\nconst A = 1;\n# 11 \"t.x\"\nconst B = 2;\n" },
+		/* Two files for the scanner, one for who gets the text. */
+		{ "# 1 \"a/t.x\"\nconst A = 1;\n# 1 \"b/t.x\"\nconst B = 2;\nconst C = 3;\n"
+		  "# 4 \"<t.x\"\nconst D = 4;\n# 4 \"<t.x\"\nconst E = 5;\n",
+		  "# 1 \"t.x\"\nconst A = 1; const B = 2;\nconst C = 3;\n"
+		  "# 4 \"<t.x\"\nconst D = 4; const E = 5;\n" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *text = carried(rows[i].text);
+		char *text = carried(rows[i].text), *again = carried(text);
 
 		assert_string_equal(text, rows[i].expected);
+		assert_string_equal(again, rows[i].expected);
 		free(text);
+		free(again);
 	}
 }
 
