@@ -30,7 +30,7 @@ struct board {
 	pthread_cond_t work;
 	bool stopping;
 	struct board_view view; /* its overview is NULL before the first */
-	int64_t taken_ms;       /* when that was taken */
+	int64_t taken_ms;       /* when that was taken, or the board started */
 	bool settled;           /* a lease has passed since the start */
 };
 
@@ -49,11 +49,10 @@ board_unlock(struct board *board)
 	pthread_mutex_unlock(&board->lock);
 }
 
+/* One that has not had its first look yet is alive all the same. */
 static const char *
 why_unhealthy_locked(const struct board *board)
 {
-	if (!board->view.overview)
-		return "the master has just started";
 	if (program_now_ms() - board->taken_ms > STALE_MS)
 		return "the registry has not answered for 10 seconds";
 	return NULL;
@@ -67,6 +66,8 @@ why_not_ready_locked(const struct board *board)
 
 	if (why)
 		return why;
+	if (!board->view.overview)
+		return "the master has just started";
 	self_ms = board->view.overview->self_age_ms;
 	if (self_ms < 0)
 		return "the master does not answer calls yet";
@@ -213,6 +214,7 @@ board_start(const struct board_options *options)
 	if (!board)
 		return NULL;
 	board->options = *options;
+	board->taken_ms = program_now_ms();
 	pthread_mutex_init(&board->lock, NULL);
 	program_cond_init(&board->work);
 	if (pthread_create(&board->thread, NULL, board_run, board) == 0)
