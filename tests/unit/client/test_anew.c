@@ -148,7 +148,9 @@ server_end_guests(struct server *server)
 		         guest_sent_something(&server->guests[i]))
 			guest_end(server, i, END_WITH_RESET);
 	}
-	atomic_store(&server->end, END_NONE);
+	/* Not one that was asked for meanwhile. */
+	if (end != END_NONE)
+		atomic_store(&server->end, END_NONE);
 }
 
 static void *
