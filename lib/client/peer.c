@@ -130,6 +130,38 @@ peer_note_failure(struct dist_peer *peer) DIST_REQUIRES(&peer->lock)
 	atomic_fetch_or(&peer->troubles, DIST_PEER_FAILING);
 }
 
+/* It is not to be used any more. True: it was, and a reference is yours. */
+static bool
+peer_take_conn_locked(struct dist_peer *peer, const struct dist_conn *conn)
+	DIST_REQUIRES(&peer->lock)
+{
+	bool was_open = false;
+
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
+		if (peer->conns[lane] == conn) {
+			peer->conns[lane] = NULL;
+			was_open = true;
+		}
+	}
+	/* It left, and may come back: it rests for a moment like one that failed. */
+	if (was_open && atomic_exchange(&peer->leaving, false))
+		peer_note_failure(peer);
+	return was_open;
+}
+
+/* Whoever closes a connection may not have told yet: the next call needs a fresh one. */
+static void
+peer_drop_conn(struct dist_peer *peer, struct dist_conn *conn)
+{
+	bool was_open;
+
+	dist_lock(&peer->lock);
+	was_open = peer_take_conn_locked(peer, conn);
+	dist_unlock(&peer->lock);
+	if (was_open)
+		dist_conn_unref(conn);
+}
+
 enum dist_err
 dist_peer_send(struct dist_peer *peer, struct dist_call *call)
 {
@@ -150,6 +182,8 @@ dist_peer_send(struct dist_peer *peer, struct dist_call *call)
 			return err;
 		}
 		err = dist_conn_add(conn, call);
+		if (err == DIST_ECONNECT)
+			peer_drop_conn(peer, conn);
 		if (err)
 			dist_conn_unref(conn);
 		if (err != DIST_ECONNECT)
@@ -175,20 +209,12 @@ dist_peer_conn_gone(struct dist_peer *peer, struct dist_conn *conn, bool failed)
 {
 	dist_peer_gone_fn *on_gone;
 	void *arg;
-	bool was_open = false;
+	bool was_open;
 
 	dist_lock(&peer->lock);
-	for (unsigned lane = 0; lane < DIST_N_LANES; lane++) {
-		if (peer->conns[lane] == conn) {
-			peer->conns[lane] = NULL;
-			was_open = true;
-		}
-	}
 	if (failed)
 		peer_note_failure(peer);
-	/* It left, and may come back: it rests for a moment like one that failed. */
-	if (was_open && atomic_exchange(&peer->leaving, false))
-		peer_note_failure(peer);
+	was_open = peer_take_conn_locked(peer, conn);
 	on_gone = peer->closed ? NULL : peer->on_gone;
 	arg = peer->on_gone_arg;
 	dist_unlock(&peer->lock);

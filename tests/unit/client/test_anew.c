@@ -454,12 +454,63 @@ test_a_server_that_began_anew_at_its_port_is_called(void **state)
 	server_stop(server);
 }
 
+/* What the thread that closes a connection has done so far. */
+struct closing {
+	atomic_bool begun, may_end;
+};
+
+static void
+hold_closing(enum dist_log_level level, const char *id, const char *text, void *arg)
+{
+	struct closing *closing = arg;
+
+	(void)level;
+	(void)text;
+	if (strcmp(id, "connection-lost") != 0)
+		return;
+	atomic_store(&closing->begun, true);
+	while (!atomic_load(&closing->may_end))
+		sched_yield();
+}
+
+/* It is closed, but its peer has not been told: a call finds it there. */
+static void
+test_a_connection_that_is_being_closed_is_replaced(void **state)
+{
+	struct server *server = server_start(0);
+	struct dist_cluster *cluster = cluster_of(&server, 1);
+	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct closing closing = { false, false };
+	int numbers[] = { 7, 1 };
+	struct dist_waiter *waiter;
+	quad_t sum = 0;
+
+	(void)state;
+	call_once(clnt, 6);
+	dist_log_set_sink(hold_closing, &closing, DIST_LOG_INFO);
+	server_hang_up(server, END_WITH_RESET);
+	while (!atomic_load(&closing.begun))
+		sched_yield();
+	waiter = dist_go(clnt, probe_sum_1, ((probe_ints){ 2, numbers }), &sum);
+	atomic_store(&closing.may_end, true);
+	assert_ok(dist_waiter_wait(waiter, DIST_FOREVER));
+	assert_int_equal(sum, 7);
+	assert_int_equal(atomic_load(&server->runs[7]), 1);
+	assert_int_equal(atomic_load(&server->n_accepted), 2);
+	dist_waiter_free(waiter);
+	dist_log_set_sink(NULL, NULL, DIST_LOG_INFO);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+	server_stop(server);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_what_did_not_leave_goes_to_the_same_server_anew),
 	cmocka_unit_test(test_another_server_comes_first),
 	cmocka_unit_test(test_a_server_that_ends_each_connection_is_asked_twice),
 	cmocka_unit_test(test_an_idle_connection_ends_and_the_call_is_answered),
 	cmocka_unit_test(test_a_server_that_began_anew_at_its_port_is_called),
+	cmocka_unit_test(test_a_connection_that_is_being_closed_is_replaced),
 };
 
 CHECK_MAIN(tests)
