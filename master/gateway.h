@@ -17,11 +17,11 @@
  *	405  another method than POST
  *	413  the body is larger than GATEWAY_BODY_MAX
  *	500  the procedure gave no answer (SYSTEM_ERR); it may have run
- *	501  no node hands out an interface of it
+ *	501  the nodes that were asked have no interface of it
  *	502  the node was lost, or its answer was another than the interface says: it may
  *	     have run; or the node refused the arguments or the caller
- *	503  no live node serves it, all are busy, or too many calls are on their way: it
- *	     did not run; Retry-After
+ *	503  no live node serves it, none could be asked for the interface, all are busy,
+ *	     or too many calls are on their way: it did not run; Retry-After
  *	504  time is up; it may have run, if the answer says so
  *
  * But for 200 all have a body {"error": SENTENCE, "may_have_run": BOOLEAN}.

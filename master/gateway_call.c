@@ -118,8 +118,10 @@ find_procedure(struct gateway_request *request, struct gateway_answer *ret_answe
 	const struct dist_spec_procedure *one;
 
 	if (!interface->is_there) {
-		*ret_answer = gateway_refuse(MHD_HTTP_NOT_IMPLEMENTED, false, "%s",
-		                             interface->why);
+		*ret_answer = gateway_refuse(interface->is_unknown
+		                                     ? MHD_HTTP_SERVICE_UNAVAILABLE
+		                                     : MHD_HTTP_NOT_IMPLEMENTED,
+		                             false, "%s", interface->why);
 		return false;
 	}
 	one = interface->reflected.served.version->procedures;

@@ -12,8 +12,9 @@
 #define NODES_MAX  2
 #define TIMEOUT_MS 1000
 
-/* That there is none is believed for so long. */
+/* That there is none is believed for so long; and that nobody could be asked. */
 #define NOTHING_NS ((int64_t)2000000000)
+#define UNKNOWN_NS ((int64_t)1000000000)
 
 struct candidate {
 	char name[256], address[160];
@@ -65,16 +66,29 @@ choose(struct candidates *candidates, struct dist_master *master, uint32_t prog,
 	return true;
 }
 
+/* Why there is none; rather of who may have one than of who says that it has not. */
+static void
+keep_why(struct interface *interface, const struct candidate *candidate,
+         enum reflect_outcome outcome, const char *why)
+{
+	if (interface->is_unknown && outcome == REFLECT_NONE)
+		return;
+	interface->is_unknown = outcome != REFLECT_NONE;
+	snprintf(interface->why, sizeof(interface->why), "%.100s: %.600s",
+	         candidate->name, why);
+}
+
 /* True: @interface has it. False: ->why says why not. */
 static bool
 fetch_over(struct interface *interface, CLIENT *client, const struct candidate *candidate)
 {
 	char why[REFLECT_WHY_MAX];
+	enum reflect_outcome outcome =
+		reflect_fetch(&interface->reflected, client, interface->prog,
+	                      interface->vers, why);
 
-	if (!reflect_fetch(&interface->reflected, client, interface->prog,
-	                   interface->vers, why)) {
-		snprintf(interface->why, sizeof(interface->why), "%.100s: %.600s",
-		         candidate->name, why);
+	if (outcome != REFLECT_TAKEN) {
+		keep_why(interface, candidate, outcome, why);
 		return false;
 	}
 	interface->is_there = true;
@@ -104,8 +118,7 @@ fetch_from(struct interface *interface, const struct candidate *candidate)
 		done = fetch_over(interface, client, candidate);
 		clnt_destroy(client);
 	} else {
-		snprintf(interface->why, sizeof(interface->why), "%.100s: %.600s",
-		         candidate->name, dist_error_text());
+		keep_why(interface, candidate, REFLECT_NOT_ASKED, dist_error_text());
 	}
 	dist_cluster_close(cluster);
 	return done;
@@ -125,6 +138,7 @@ gateway_fetch_interface(struct gateway *gateway, uint32_t prog, uint32_t vers)
 	interface->prog = prog;
 	interface->vers = vers;
 	interface->epoch = candidates.epoch;
+	interface->is_unknown = candidates.n == 0;
 	snprintf(interface->why, sizeof(interface->why),
 	         "there is no live node to ask for the interface");
 	for (unsigned i = 0; i < candidates.n; i++) {
@@ -161,7 +175,8 @@ is_current(struct gateway *gateway, struct interface *interface)
 	bool current;
 
 	if (!interface->is_there)
-		return program_now_ns() - interface->asked_ns < NOTHING_NS;
+		return program_now_ns() - interface->asked_ns <
+		       (interface->is_unknown ? UNKNOWN_NS : NOTHING_NS);
 	overview = board_lock(gateway->options.board)->overview;
 	current = !overview || overview->epoch <= interface->epoch ||
 	          is_live(overview, interface);

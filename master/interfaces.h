@@ -18,6 +18,7 @@ struct interface {
 	uint32_t prog, vers;
 	/* One of the two: what was handed out, or why nothing was. */
 	bool is_there;
+	bool is_unknown; /* a node could not be asked, and may have it */
 	struct reflected reflected;
 	char why[REFLECT_WHY_MAX];
 	size_t bytes;

@@ -315,6 +315,17 @@ def test_a_module_without_its_interface_cannot_be_called(gateway, tmp_path):
         assert error.startswith("n1: its module carries no interface of this program")
 
 
+def test_a_node_that_cannot_be_asked_is_asked_again_soon(gateway):
+    """It may have the interface: that is another answer than that it has none."""
+    node = node_of(gateway, "--heartbeat-ms", "10000")
+    node.pause()
+    status, headers, answer = gateway.post(SUM, "[[1]]")
+    assert (status, headers["Retry-After"]) == (503, "1"), answer
+    assert answer["error"].startswith("n1: ") and answer["may_have_run"] is False
+    node.resume()
+    eventually(lambda: gateway.post(SUM, "[[7]]")[0] == 200, what="an answer of n1")
+
+
 def test_time_that_is_up_is_told(gateway):
     node = node_of(gateway, delay_ms=60000)
     node.expected = {0, 1}

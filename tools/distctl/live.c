@@ -187,7 +187,8 @@ fetch(struct live *live, struct live_service *service, CLIENT *client, char *why
 		strcpy(why, "out of memory");
 		return false;
 	}
-	if (!reflect_fetch(&one->reflected, client, service->prog, service->vers, why)) {
+	if (reflect_fetch(&one->reflected, client, service->prog, service->vers, why) !=
+	    REFLECT_TAKEN) {
 		free(one);
 		return false;
 	}

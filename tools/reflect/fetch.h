@@ -20,6 +20,13 @@ struct reflected {
 	uint8_t instance[16];           /* the run of the node that handed it out */
 };
 
+/* What comes of asking a node. */
+enum reflect_outcome {
+	REFLECT_TAKEN,
+	REFLECT_NONE,      /* it answered, and hands out none that is of use */
+	REFLECT_NOT_ASKED, /* there was no answer, or no memory: it may have one */
+};
+
 /*
  * Ask @node, a CLIENT of DIST_NODE all of whose calls go to one node, for @prog and @vers.
  *
@@ -27,8 +34,9 @@ struct reflected {
  * @ret_why        why not, to be put behind the node's name and ": ". Some of it may be
  *                 the node's own words, without control characters.
  */
-bool reflect_fetch(struct reflected *ret_reflected, CLIENT *node, uint32_t prog,
-                   uint32_t vers, char ret_why[REFLECT_WHY_MAX]) DIST_MUST_CHECK;
+enum reflect_outcome reflect_fetch(struct reflected *ret_reflected, CLIENT *node,
+                                   uint32_t prog, uint32_t vers,
+                                   char ret_why[REFLECT_WHY_MAX]) DIST_MUST_CHECK;
 
 /* Why a call of DIST_NODE_INTERFACE or ..._INTERFACES ended as it did. */
 void reflect_say_why(enum clnt_stat stat, char ret_why[REFLECT_WHY_MAX]);
