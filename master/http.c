@@ -10,6 +10,7 @@
 #ifdef HAVE_CALLS
 #include "gateway.h"
 #endif
+#include "guests.h"
 #include "host.h"
 #include "metrics.h"
 #include "nodes.h"
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX  256u
+#define CONNECTIONS_PAST 16u /* of these: newcomers until those have gone that make room */
 #define CONNECTION_BYTES ((size_t)32 * 1024) /* of headers, and for answers */
 #define IDLE_SECONDS     30u
 #define LARGE_BYTES      ((size_t)1024 * 1024)
@@ -39,6 +41,8 @@ struct http {
 	struct board *board;
 	struct gateway *gateway; /* NULL: nobody may call */
 	struct MHD_Daemon *daemon;
+
+	struct guests guests; /* the HTTP thread's */
 };
 
 /* --- Answers ------------------------------------------------------------------ */
@@ -155,6 +159,7 @@ answer_events(struct http *http, struct MHD_Connection *connection)
 	if (!feed_has_room(http->feed))
 		return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 		                      "too many pages are open already");
+	guests_keep(&http->guests, connection);
 	return feed_reply(http->feed, connection, add_feed_headers);
 }
 
@@ -321,8 +326,8 @@ call_begin(struct http *http, struct MHD_Connection *connection, const char *pat
 }
 
 static enum MHD_Result
-call_step(struct MHD_Connection *connection, const char *upload, size_t *upload_size,
-          struct gateway_request *request)
+call_step(struct http *http, struct MHD_Connection *connection, const char *upload,
+          size_t *upload_size, struct gateway_request *request)
 {
 	struct gateway_answer answer;
 	bool taken;
@@ -332,23 +337,31 @@ call_step(struct MHD_Connection *connection, const char *upload, size_t *upload_
 		*upload_size = 0;
 		return taken ? MHD_YES : MHD_NO;
 	}
-	if (!gateway_request_go(request, &answer))
+	if (!gateway_request_go(request, &answer)) {
+		guests_keep(&http->guests, connection);
 		return MHD_YES; /* suspended; it comes again */
+	}
+	guests_touch(&http->guests, connection);
 	return call_reply(connection, &answer);
 }
+
+#endif
 
 /* For MHD: a request is over, however it ended. */
 static void
 request_end(void *arg, struct MHD_Connection *connection, void **request,
             enum MHD_RequestTerminationCode code)
 {
-	(void)connection;
+	struct http *http = arg;
+
+	guests_touch(&http->guests, connection);
 	(void)code;
-	if (*request && *request != arg)
+#ifdef HAVE_CALLS
+	if (*request && *request != http)
 		gateway_request_free(*request);
+#endif
 	*request = NULL;
 }
-#endif
 
 /*
  * For MHD: each request when its headers are there, and again for each piece of a body
@@ -367,7 +380,7 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 	(void)upload;
 #ifdef HAVE_CALLS
 	if (*request && *request != http)
-		return call_step(connection, upload, upload_size, *request);
+		return call_step(http, connection, upload, upload_size, *request);
 #endif
 	if (*request) {
 		if (*upload_size) { /* a GET with a body: it means nothing */
@@ -376,6 +389,7 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 		}
 		return request_route(http, connection, path);
 	}
+	guests_touch(&http->guests, connection);
 	if (request_refuse_host(http, connection, &result))
 		return result;
 #ifdef HAVE_CALLS
@@ -427,10 +441,8 @@ http_open(struct http *http, int listener)
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-#ifdef HAVE_CALLS
-		MHD_OPTION_NOTIFY_COMPLETED, request_end, http,
-#endif
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, guests_notify, &http->guests,
+		MHD_OPTION_NOTIFY_COMPLETED, request_end, http, MHD_OPTION_END);
 	return http->daemon != NULL;
 }
 
@@ -442,6 +454,7 @@ http_start(struct dist_master *master, int listener, const struct http_options *
 	if (http) {
 		http->master = master;
 		http->options = *options;
+		guests_init(&http->guests, CONNECTIONS_MAX - CONNECTIONS_PAST);
 	}
 	if (http && http_open(http, listener))
 		return http;

@@ -130,6 +130,22 @@ def test_calls_go_on_beside_each_other_and_beside_the_page(gateway):
     assert answers == [1] * 4
 
 
+def test_a_call_that_runs_keeps_its_place(gateway):
+    """Others who hold connections end before it."""
+    node_of(gateway, delay_ms=3000)
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(gateway.call(SUM, [1])))
+    caller.start()
+    gateway.wait_taken(1)
+    held = [socket.create_connection((gateway.host, gateway.port), within(20))
+            for _ in range(400)]
+    assert gateway.ask("/healthz")[0] == 200
+    caller.join()
+    assert answers == [1]
+    for connection in held:
+        connection.close()
+
+
 def test_a_connection_takes_one_call_after_another(gateway):
     node_of(gateway)
     connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=within(20))

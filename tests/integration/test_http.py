@@ -160,6 +160,36 @@ def test_broken_requests_end_only_their_connection(board):
     assert board.master.running()
 
 
+def has_ended(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: local"], ids=["idle", "half"])
+def test_who_holds_connections_keeps_nobody_out(board, begun):
+    """The longest held one ends for each newcomer; a page that listens does not."""
+    feed = Feed(board)
+    assert feed.next()[0] == "whole"
+    held = []
+    try:
+        for _ in range(400):
+            held.append(socket.create_connection((board.host, board.port), within(20)))
+            held[-1].sendall(begun)
+        status, _, text = board.ask("/healthz")
+        assert status == 200, text
+        eventually(lambda: sum(map(has_ended, held)) >= 400 - 256, what="the end of the first")
+        assert not has_ended(held[-1])
+        feed.next()
+    finally:
+        for connection in held:
+            connection.close()
+
+
 # --- Health ----------------------------------------------------------------------------
 
 def test_a_master_is_ready_when_its_nodes_had_time_to_come_back(cluster):
