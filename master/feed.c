@@ -5,10 +5,12 @@
  */
 #include "feed.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
 
@@ -17,9 +19,16 @@ struct frame {
 	struct text text;
 };
 
+/* Where a listener is: an IPv4 address, or the 64 bits of an IPv6 one that name a network. */
+struct host {
+	int family;
+	uint8_t address[8];
+};
+
 struct listener {
 	struct feed *feed;
 	struct MHD_Connection *connection;
+	struct host host;
 	/* The HTTP thread's. */
 	struct frame *frame; /* being sent; NULL: none */
 	size_t at;
@@ -27,6 +36,7 @@ struct listener {
 	/* Guarded by the feed's lock. */
 	struct listener *next, **link;
 	bool suspended;
+	bool ended; /* it counts no more; MHD has yet to notice */
 };
 
 struct feed {
@@ -34,8 +44,8 @@ struct feed {
 	bool stopping;
 	struct frame *whole, *change;
 	uint64_t number;
-	struct listener *listeners;
-	unsigned n_listeners;
+	struct listener *listeners; /* the newest first */
+	unsigned n_listeners;       /* that have not ended */
 };
 
 static void
@@ -126,7 +136,7 @@ feed_read(void *arg, uint64_t position, char *buffer, size_t max)
 		listener->frame = next_frame_locked(listener);
 		listener->at = 0;
 	}
-	if (feed->stopping) {
+	if (feed->stopping || listener->ended) {
 		n = MHD_CONTENT_READER_END_OF_STREAM;
 	} else if (!listener->frame) {
 		listener->suspended = true;
@@ -154,17 +164,92 @@ feed_end(void *arg)
 	*listener->link = listener->next;
 	if (listener->next)
 		listener->next->link = listener->link;
-	feed->n_listeners--;
+	feed->n_listeners -= !listener->ended;
 	pthread_mutex_unlock(&feed->lock);
 	free(listener);
 }
 
-bool
-feed_has_room(struct feed *feed)
+/* --- Who may listen --------------------------------------------------------------- */
+
+static struct host
+host_of(struct MHD_Connection *connection)
 {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+	struct host host = { .family = address ? address->sa_family : AF_UNSPEC };
+	const struct in6_addr *ip6;
+
+	if (host.family == AF_INET) {
+		memcpy(host.address, &((const struct sockaddr_in *)address)->sin_addr, 4);
+	} else if (host.family == AF_INET6) {
+		ip6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(ip6))
+			memcpy(host.address, ip6->s6_addr + 12, 4);
+		else
+			memcpy(host.address, ip6->s6_addr, 8);
+	}
+	return host;
+}
+
+static unsigned
+count_host_locked(const struct feed *feed, const struct host *host)
+{
+	unsigned n = 0;
+
+	for (const struct listener *it = feed->listeners; it; it = it->next)
+		n += !it->ended && it->host.family == host->family &&
+		     memcmp(it->host.address, host->address, sizeof(host->address)) == 0;
+	return n;
+}
+
+/* The longest there of the host that has most; @ret_n says how many. */
+static struct listener *
+find_most_locked(struct feed *feed, unsigned *ret_n)
+{
+	struct listener *most = NULL;
+	unsigned n;
+
+	*ret_n = 0;
+	for (struct listener *it = feed->listeners; it; it = it->next) {
+		n = it->ended ? 0 : count_host_locked(feed, &it->host);
+		if (n > 0 && n >= *ret_n) {
+			*ret_n = n;
+			most = it;
+		}
+	}
+	return most;
+}
+
+/* Even if it takes nothing of what it is sent. */
+static void
+end_listener_locked(struct feed *feed, struct listener *listener)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		listener->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	listener->ended = true;
+	feed->n_listeners--;
+	shutdown(info->connect_fd, SHUT_RDWR);
+	if (listener->suspended)
+		MHD_resume_connection(listener->connection);
+	listener->suspended = false;
+}
+
+bool
+feed_make_room(struct feed *feed, struct MHD_Connection *connection)
+{
+	const struct host host = host_of(connection);
+	struct listener *most;
 	bool has_room;
+	unsigned n;
 
 	pthread_mutex_lock(&feed->lock);
+	if (feed->n_listeners >= FEED_LISTENERS_MAX) {
+		most = find_most_locked(feed, &n);
+		if (n > count_host_locked(feed, &host) + 1)
+			end_listener_locked(feed, most);
+	}
 	has_room = feed->n_listeners < FEED_LISTENERS_MAX && !feed->stopping;
 	pthread_mutex_unlock(&feed->lock);
 	return has_room;
@@ -182,6 +267,7 @@ feed_reply(struct feed *feed, struct MHD_Connection *connection,
 		return MHD_NO;
 	listener->feed = feed;
 	listener->connection = connection;
+	listener->host = host_of(connection);
 	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
 	                                             feed_read, listener, feed_end);
 	if (!response) {

@@ -11,6 +11,7 @@
 #include "text.h"
 
 #include <microhttpd.h>
+#include <stdbool.h>
 
 #define FEED_LISTENERS_MAX 64
 
@@ -30,8 +31,12 @@ void feed_publish(struct feed *feed, struct text *whole, struct text *change);
 enum MHD_Result feed_reply(struct feed *feed, struct MHD_Connection *connection,
                            struct MHD_Response *(*finish)(struct MHD_Response *));
 
-/* Whether there is room for one more listener. */
-bool feed_has_room(struct feed *feed);
+/*
+ * Whether there is room for one more listener, on @connection. Where there is none, one of
+ * the host that has most of them ends for a host that has fewer: no host keeps all others
+ * out. The HTTP thread's, as feed_reply() is.
+ */
+bool feed_make_room(struct feed *feed, struct MHD_Connection *connection);
 
 /* End all listeners, and every later one at once: MHD can be stopped. */
 void feed_stop(struct feed *feed);

@@ -156,7 +156,7 @@ add_feed_headers(struct MHD_Response *response)
 static enum MHD_Result
 answer_events(struct http *http, struct MHD_Connection *connection)
 {
-	if (!feed_has_room(http->feed))
+	if (!feed_make_room(http->feed, connection))
 		return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 		                      "too many pages are open already");
 	guests_keep(&http->guests, connection);

@@ -348,11 +348,11 @@ def test_metrics_are_what_prometheus_reads(cluster, board):
 # --- The feed --------------------------------------------------------------------------
 
 class Feed:
-    """/events, as a browser reads them."""
+    """/events, as a browser reads them; @host is where it runs."""
 
-    def __init__(self, board):
-        self.connection = http.client.HTTPConnection(board.host, board.port,
-                                                     timeout=within(20))
+    def __init__(self, board, host="127.0.0.1"):
+        self.connection = http.client.HTTPConnection(
+            board.host, board.port, timeout=within(20), source_address=(host, 0))
         self.connection.request("GET", "/events")
         self.response = self.connection.getresponse()
 
@@ -404,6 +404,23 @@ def test_there_are_not_more_listeners_than_that(board):
     for feed in feeds:
         feed.close()
     eventually(lambda: Feed(board).response.status == 200, what="room again")
+
+
+def test_no_host_listens_at_the_cost_of_all_others(board):
+    """Where there is no room one of the host that has most ends for one that has fewer."""
+    feeds = [Feed(board) for _ in range(64)]
+    for feed in feeds:
+        feed.next()
+    other = Feed(board, "127.0.0.2")
+    assert other.response.status == 200 and other.next()[0] == "whole"
+    while feeds[0].response.readline():
+        pass
+    for feed in feeds[1:]:
+        feed.next()
+    assert Feed(board).response.status == 503
+    other.next()
+    for feed in [*feeds, other]:
+        feed.close()
 
 
 def test_a_listener_that_reads_nothing_holds_up_nobody(board):
