@@ -96,9 +96,10 @@ dist_account_due_ns(struct dist_cluster *cluster, const struct dist_account_turn
 	n_told = turn->n_told;
 	due_ns = turn->due_ns;
 	dist_unlock(&cluster->lock);
-	if (due_ns == DIST_NEVER || dist_client_counts_n(counts_of(cluster)) == n_told)
-		return DIST_NEVER;
-	return due_ns;
+	/* Who has told one lately goes on calling, most likely. */
+	if (due_ns == DIST_NEVER || due_ns > dist_clock_ns())
+		return due_ns;
+	return dist_client_counts_n(counts_of(cluster)) == n_told ? DIST_NEVER : due_ns;
 }
 
 static void

@@ -23,7 +23,8 @@ struct dist_account_turn {
 /* The master is reached anew: it may be another process, that has been told nothing. */
 void dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn);
 
-/* When there is an account to be told; DIST_NEVER: nothing was counted since the last. */
+/* When it is time to look for something to tell. In the past: there is, now; DIST_NEVER:
+ * the time has come, and nothing was counted since the last account. */
 int64_t dist_account_due_ns(struct dist_cluster *cluster,
                             const struct dist_account_turn *turn);
 

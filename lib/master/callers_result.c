@@ -48,6 +48,13 @@ put_caller(dist_caller *caller, const struct dist_caller_row *row)
 	caller->address = strdup(stats->address);
 	caller->age_ms = (u_int)DIST_MIN(row->age_ms, UINT32_MAX);
 	caller->idle_ms = (u_int)DIST_MIN(row->idle_ms, UINT32_MAX);
+	caller->recent = (dist_caller_recent){
+		.interval_ns = (u_quad_t)row->recent.interval_ns,
+		.calls = row->recent.calls,
+		.failed = row->recent.failed,
+		.latency_p50_ns = row->recent.latency_p50_ns,
+		.latency_p99_ns = row->recent.latency_p99_ns,
+	};
 	return caller->name && caller->address &&
 	       put_counters(&caller->counters, stats);
 }

@@ -477,7 +477,7 @@ gather_log_no_room_locked(struct dist_gather *gather, const dist_account *accoun
 
 	if (dist_limit_allows_rarely(&gather->no_room_limit, dist_clock_ns(), &n_dropped))
 		dist_log_warning("caller-left-out",
-		                 "name=\"%s\" address=%s limit=%zu others=%u "
+		                 "name=\"%s\" address=%s limit=%zu not_shown=%u "
 		                 "why=\"what callers count takes more than "
 		                 "max_stats_bytes\"",
 		                 account->name, address, gather->max_bytes, n_dropped);

@@ -13,7 +13,7 @@ from harness import BUILD, Cluster, command
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETION = ROOT / "tools" / "completion"
 CONSTRUCTS = ROOT / "tests" / "unit" / "json" / "constructs.x"
-COMMANDS = {"nodes", "services", "ping", "stats", "top", "watch", "doctor", "drain",
+COMMANDS = {"nodes", "services", "ping", "stats", "callers", "top", "watch", "doctor", "drain",
             "call", "procedures", "bench"}
 
 BASH = """

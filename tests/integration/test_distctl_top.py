@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, SANITIZER_REPORT, Cluster, command, within
+from harness import PATIENCE, SANITIZER_REPORT, Cluster, command, eventually, within
 
 SUMMARY = re.compile(r"^\d\d:\d\d:\d\d UTC, (\d+) nodes, (\S+) calls/s, (\S+) failed/s, "
                      r"(\d+) in flight, (\d+) queued, ran p50 (\S+), p99 (\S+)$", re.M)
@@ -60,6 +60,45 @@ def test_each_round_is_two_tables(busy):
         calls = sum(float(row[2]) for row in nodes.values())
         assert calls == pytest.approx(float(match[2]), abs=2)
         assert calls == pytest.approx(float(lines[4].split()[1]), abs=2)
+
+
+def test_callers_are_told_where_a_master_gathers_statistics(cluster):
+    master = cluster.master("--http", "127.0.0.1:0", "--stats-ms", "200")
+    cluster.node(master.address, name="alpha")
+    load = cluster.load(master.address)
+
+    def callers(*options):
+        done = cluster.ctl(master.address, "callers", *options)
+        assert done.returncode == 0 and done.stderr == ""
+        return done.stdout
+
+    eventually(lambda: json.loads(callers("--json"))["callers"], what="the caller")
+    (one,) = json.loads(callers("--json"))["callers"]
+    assert one["name"].startswith(f"load[{load.pid}]@")
+    assert one["counters"]["ok"] > 0 and one["counters"]["retries"] == 0
+    eventually(lambda: json.loads(callers("--json"))["callers"][0]["calls_per_s"],
+               what="calls a second")
+    rows = [line.split() for line in callers().splitlines()]
+    assert rows[0][:3] == ["CALLER", "ADDRESS", "CALLS/S"]
+    assert rows[1][0] == one["name"] and rows[1][1] == one["address"]
+    assert rows[3][:2] == ["PROCEDURE", "TRIES"] and rows[4][0] == "ARITH_SUM"
+
+    done = top(master.address, "--count", "1", "--interval", "300ms")
+    assert [line.split()[0] for line in done.stdout.splitlines() if line][-2:] == [
+        "CALLER", one["name"]]
+    (again,) = json.loads(top(master.address, "--count", "1", "--json").stdout)["callers"]
+    assert again["address"] == one["address"]
+
+    answered = load.end()["calls"]
+    last = json.loads(callers("--json"))
+    assert sum(it["counters"]["ok"] for it in last["procedures"]) == answered
+    eventually(lambda: json.loads(callers("--json"))["n"] == 0, what="nobody")
+
+
+def test_without_statistics_callers_says_what_to_do(busy):
+    done = command(Cluster.program("distctl"), "--masters", busy, "callers")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "no master gathers statistics: start distmaster with --http" in done.stderr
 
 
 def test_json_is_an_object_a_round(busy):

@@ -41,7 +41,7 @@ def test_help_goes_to_stdout_and_names_every_option(name):
     wanted = {"distmaster": ["--listen", "--no-rpcbind", "--log-level"],
               "distnode": ["--masters", "--listen", "--advertise", "--name", "--workers",
                            "--queue", "--heartbeat-ms", "--log-level", "MODULE"],
-              "distctl": ["--masters", "nodes", "services", "ping", "stats", "top", "watch",
+              "distctl": ["--masters", "nodes", "services", "ping", "stats", "callers", "top", "watch",
                           "doctor", "drain", "bench", "--interval", "--count",
                           "call", "procedures", "--json", "--node", "--address", "--idempotent",
                           "--define", "--include"],

@@ -112,7 +112,7 @@ _distctl_files()
 _distctl_word()
 {
 	case $command in
-	'') _distctl_offer < <(printf '%s\n' nodes services ping stats top watch doctor drain \
+	'') _distctl_offer < <(printf '%s\n' nodes services ping stats callers top watch doctor drain \
 		call procedures bench) ;;
 	ping | stats | drain) _distctl_offer < <(_distctl_nodes) ;;
 	call | procedures)

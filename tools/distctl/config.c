@@ -96,6 +96,8 @@ static const struct program_usage usage = {
 		"                    masters\n"
 		"  stats [NODE]...   the procedures of these nodes, or else of all: calls, failures,\n"
 		"                    and how long calls waited and ran\n"
+		"  callers           who calls the nodes, and what they count themselves: calls that\n"
+		"                    were lost or went out again, and how long they felt\n"
 		"  top               what the nodes do now, by node and by procedure: live in a\n"
 		"                    terminal, until 'q'; else tables, one round after another\n"
 		"  watch             what happens to nodes and services, as it happens, until SIGINT\n"
@@ -134,6 +136,7 @@ static const struct command commands[] = {
 	  .takes_addresses = true,
 	  .run = ping_run },
 	{ .name = "stats", .max_names = SIZE_MAX, .run = stats_run },
+	{ .name = "callers", .run = callers_run },
 	{ .name = "top", .takes_rounds = true, .run = top_run },
 	{ .name = "watch", .run = watch_run },
 	{ .name = "doctor", .run = doctor_run },
@@ -164,7 +167,7 @@ static const struct command commands[] = {
 };
 
 static const char command_names[] =
-	"nodes, services, ping, stats, top, watch, doctor, drain, "
+	"nodes, services, ping, stats, callers, top, watch, doctor, drain, "
 	"call, procedures or bench";
 
 static const struct command *

@@ -56,6 +56,7 @@ int nodes_run(const struct config *config);
 int services_run(const struct config *config);
 int ping_run(const struct config *config);
 int stats_run(const struct config *config);
+int callers_run(const struct config *config);
 int top_run(const struct config *config);
 int watch_run(const struct config *config);
 int doctor_run(const struct config *config);

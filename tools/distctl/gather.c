@@ -4,6 +4,7 @@
 #include "distctl/gather.h"
 
 #include "distctl/crowd.h"
+#include "distctl/callers.h"
 #include "distctl/text.h"
 #include "distctl/view.h"
 #include "program/clock.h"
@@ -120,10 +121,11 @@ add_trouble(struct gathered *gathered, const char *who, const char *why)
 		snprintf(gathered->trouble, sizeof(gathered->trouble), "%s: %s", who, why);
 }
 
-/* Who is there, as far as a master answers; else it is as before. */
+/* Who is there, as far as a master answers; else it is as before. And who calls. */
 static void
 list_nodes(struct gather *gather, struct gathered *gathered)
 {
+	char why[CALLERS_WHY_MAX];
 	struct view view;
 
 	if (view_ask(&view, gather->masters, false) && !renew_subjects(gather, &view))
@@ -132,6 +134,8 @@ list_nodes(struct gather *gather, struct gathered *gathered)
 		if (view.whys[i])
 			add_trouble(gathered, "master", view.whys[i]);
 	}
+	/* Most masters gather no statistics: that is no trouble. */
+	(void)callers_ask(gather->masters, view.answered, &gathered->callers, why);
 	view_fini(&view);
 }
 
@@ -218,6 +222,7 @@ gathered_free(struct gathered *gathered)
 	if (!gathered)
 		return;
 	rates_fini(&gathered->rates);
+	xdr_free((xdrproc_t)xdr_dist_callers, &gathered->callers);
 	free(gathered);
 }
 

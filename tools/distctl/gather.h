@@ -7,6 +7,7 @@
 
 #include "distctl/masters.h"
 #include "distctl/rates.h"
+#include "registry.h"
 
 struct gather;
 
@@ -19,6 +20,7 @@ void gather_free(struct gather *gather);
 struct gathered {
 	int64_t time_ms; /* since 1970 */
 	struct rates rates;
+	dist_callers callers; /* none where no master gathers statistics */
 	/* What did not answer, in a sentence; "": all did. */
 	char trouble[GATHER_TROUBLE_MAX];
 };

@@ -1,6 +1,7 @@
 /* A round of distctl top; see report.h. What matters least is in the last columns. */
 #include "distctl/report.h"
 
+#include "distctl/callers.h"
 #include "distctl/figures.h"
 
 #include <inttypes.h>
@@ -189,6 +190,7 @@ report_json(const struct gathered *gathered)
 	json_put(object, "total", total);
 	json_put(object, "nodes", nodes);
 	json_put(object, "procedures", procedures);
+	json_put(object, "callers", callers_json(&gathered->callers));
 	json_put(object, "trouble", json_text(gathered->trouble));
 	return object;
 }

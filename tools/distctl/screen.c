@@ -1,9 +1,10 @@
 /*
  * Lines from top to bottom: what this is and its keys, the sums, what is wrong, the nodes,
- * the procedures. Each table is cut to the room there is, and says what it leaves out.
+ * the procedures, who calls. Each table is cut to the room there is, and says what it leaves out.
  */
 #include "distctl/screen.h"
 
+#include "distctl/callers.h"
 #include "distctl/report.h"
 #include "distctl/table.h"
 #include "distctl/text.h"
@@ -109,22 +110,40 @@ put_table(const struct table *table, int line, int room)
 	return line;
 }
 
-/* The nodes have half of the room at least, and what the procedures do not need. */
-static void
-put_tables(const struct rates *rates)
+/* Of @room what @table needs, with a line between; no more than half of it. */
+static int
+share_of(const struct table *table, int room)
 {
-	int room = LINES - HEAD_LINES, line = HEAD_LINES;
-	struct table nodes, procedures;
-	int wanted, given;
+	int wanted = (int)n_rows(table) + 2;
 
-	report_nodes(&nodes, rates);
-	report_procedures(&procedures, rates);
-	wanted = (int)n_rows(&procedures) + 1;
-	given = room - 1 - (wanted < room / 2 ? wanted : room / 2);
-	line = put_table(&nodes, line, given) + 1;
-	put_table(&procedures, line, LINES - line);
+	return wanted < room / 2 ? wanted : room / 2;
+}
+
+/* The nodes have half of the room at least, and what the others do not need; the
+ * procedures likewise of what is left. Callers are only told where statistics are. */
+static void
+put_tables(const struct gathered *gathered)
+{
+	int room = LINES - HEAD_LINES + 1, line = HEAD_LINES, for_callers = 0;
+	struct table nodes, procedures, callers;
+	int others;
+
+	report_nodes(&nodes, &gathered->rates);
+	report_procedures(&procedures, &gathered->rates);
+	callers_table(&callers, &gathered->callers);
+	others = share_of(&procedures, room);
+	if (n_rows(&callers)) {
+		for_callers = share_of(&callers, room / 2);
+		others = share_of(&procedures, room - for_callers) + for_callers;
+		others = others < room / 2 ? others : room / 2;
+	}
+	line = put_table(&nodes, line, room - others - 1) + 1;
+	line = put_table(&procedures, line, LINES - line - for_callers) + 1;
+	if (for_callers)
+		put_table(&callers, line, LINES - line);
 	table_fini(&nodes);
 	table_fini(&procedures);
+	table_fini(&callers);
 }
 
 static void
@@ -156,7 +175,7 @@ screen_draw(const struct gathered *gathered, enum rates_order order)
 	erase();
 	put_head(gathered, order);
 	if (gathered)
-		put_tables(&gathered->rates);
+		put_tables(gathered);
 	refresh();
 }
 

@@ -6,6 +6,7 @@
  */
 #include "distctl/config.h"
 
+#include "distctl/callers.h"
 #include "distctl/gather.h"
 #include "distctl/json.h"
 #include "distctl/masters.h"
@@ -54,19 +55,23 @@ static int
 print_tables(const struct gathered *gathered)
 {
 	char summary[REPORT_SUMMARY_MAX];
-	struct table nodes, procedures;
+	struct table nodes, procedures, callers;
 	int status;
 
 	report_summary(gathered, summary);
 	report_nodes(&nodes, &gathered->rates);
 	report_procedures(&procedures, &gathered->rates);
+	callers_table(&callers, &gathered->callers);
 	printf("%s\n", summary);
 	status = table_print(&nodes);
 	if (!status)
 		status = table_print(&procedures);
+	if (!status && gathered->callers.list.list_len)
+		status = table_print(&callers);
 	putchar('\n');
 	table_fini(&nodes);
 	table_fini(&procedures);
+	table_fini(&callers);
 	return status;
 }
 
