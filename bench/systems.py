@@ -281,6 +281,14 @@ def build_optional(build, name):
     return Peer(build, name, folder)
 
 
+def before(build):
+    """Another version of this system, built somewhere else."""
+    if not (build / "bench" / "distbench").exists():
+        raise Failed(f"no distbench in {build}: build that version there first, as "
+                     "bench/run does with its own")
+    return Distribution(build, "before", client_options=["--in-order"])
+
+
 def shipped(build):
     """Those that the tree builds, by name."""
     folder = build / "bench"

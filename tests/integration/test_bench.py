@@ -365,6 +365,17 @@ def test_all_systems_run_side_by_side(tmp_path):
     assert again.stdout == done.stdout
 
 
+def test_another_version_is_what_ratios_are_to(tmp_path):
+    run = ["/usr/bin/python3", "-B", ROOT / "bench" / "run", "--build", BUILD, "--no-build",
+           "--systems", "dist"]
+    done = until_a_call_ended(lambda: command(*run, "--against", BUILD, "--quick", seconds=60))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\| / before +\| +dist \|$", done.stdout, re.M)
+    assert re.search(r"^\| T64 +\| +\d+\.\d\d \|$", done.stdout, re.M)
+    done = command(*run, "--against", tmp_path, "--quick", seconds=60)
+    assert done.returncode == 1 and f"no distbench in {tmp_path}" in done.stderr
+
+
 def test_nodes_are_compared_with_what_their_sleeps_allow():
     done = until_a_call_ended(lambda: command(
         "/usr/bin/python3", "-B", ROOT / "bench" / "run", "--build", BUILD, "--no-build",
