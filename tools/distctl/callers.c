@@ -15,13 +15,13 @@
 
 static const struct table_column caller_columns[] = {
 	{ "CALLER", false },   { "ADDRESS", false }, { "CALLS/S", true },
-	{ "FAILED/S", true },  { "IN FLIGHT", true }, { "FELT p50", true },
+	{ "FAILED/S", true },  { "IN FLIGHT", true }, { "LATENCY p50", true },
 	{ "p99", true },       { "TRIES", true },     { "RETRIES", true },
 };
 
 static const struct table_column procedure_columns[] = {
 	{ "PROCEDURE", false }, { "TRIES", true }, { "FAILED", true },   { "LOST", true },
-	{ "NOT SENT", true },   { "RETRIES", true }, { "FELT p50", true }, { "p99", true },
+	{ "NOT SENT", true },   { "RETRIES", true }, { "LATENCY p50", true }, { "p99", true },
 };
 
 /* --- Asking ------------------------------------------------------------------------ */
