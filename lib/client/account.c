@@ -22,6 +22,10 @@
 
 #define HOST_TEXT_MAX 65
 
+/* No number of calls: the first account is told at once, even if it has none, since the
+ * answer says whether there is to be another. */
+#define NOTHING_TOLD UINT64_MAX
+
 static struct dist_client_counts *
 counts_of(struct dist_cluster *cluster)
 {
@@ -80,7 +84,7 @@ void
 dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn)
 {
 	dist_lock(&cluster->lock);
-	turn->n_told = 0;
+	turn->n_told = NOTHING_TOLD;
 	if (turn->due_ns == DIST_NEVER)
 		turn->due_ns = 0;
 	dist_unlock(&cluster->lock);

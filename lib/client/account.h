@@ -1,7 +1,8 @@
 /*
  * What a cluster has counted, told to its masters (ACCOUNT of idl/registry.x): by each
  * follower between two WATCHes, as often as its master wants to hear it, and a last time
- * when the cluster is closed. A cluster that has called nobody tells nothing.
+ * when the cluster is closed. The first one comes with the first view, and is empty: it asks
+ * what the master wants. After that, what was told before is not told again.
  */
 #ifndef DIST_CLIENT_ACCOUNT_H
 #define DIST_CLIENT_ACCOUNT_H
@@ -14,7 +15,7 @@
 
 struct dist_cluster;
 
-/* Of one master, guarded by the cluster's lock; all zero to begin with. */
+/* Of one master, guarded by the cluster's lock; dist_account_anew() begins it. */
 struct dist_account_turn {
 	uint64_t n_told; /* calls that the last account had */
 	int64_t due_ns;  /* not before; DIST_NEVER: the master wants none */

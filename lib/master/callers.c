@@ -233,6 +233,11 @@ dist_callers_take(struct dist_callers_book *book, const dist_id instance,
 	if (other && memcmp(other->instance, instance, sizeof(dist_id)) != 0)
 		caller_leave(book, other, &book->lost, now_ns + REMEMBER_LOST_NS);
 	caller = find_instance(book, instance);
+	/* One that has called nobody asks how often to tell, and is no caller yet. */
+	if (!caller && n_calls(account) == 0) {
+		dist_gathered_unref(account);
+		return true;
+	}
 	if (!caller)
 		caller = caller_add(book, instance, now_ns);
 	if (!caller) {
