@@ -7,8 +7,6 @@ import subprocess
 
 import pytest
 
-from harness import free_port
-
 # "std" and "string" are names of headers, "int" is a word of C, the last is the longest.
 NAMES = ["hello", "int", "string", "std", "a_1", "x" * 48]
 
@@ -37,7 +35,7 @@ def hello(installed, tmp_path):
 
 
 def test_a_new_project_builds_and_runs_at_once(installed, hello):
-    done = make(installed, hello, "run", PORT=str(free_port()))
+    done = make(installed, hello, "run")
     answers = re.findall(r"^(one|two|three): (\d+)$", done.stdout, re.M)
     assert len(answers) == 10, done.stdout + done.stderr
     assert len({name for name, _ in answers}) > 1, "one node did it all"
@@ -45,6 +43,19 @@ def test_a_new_project_builds_and_runs_at_once(installed, hello):
     assert done.stdout.splitlines().count("total: 333833500") == 1
     # Nothing of the user's own code is warned of.
     assert "warning:" not in done.stderr, done.stderr
+
+
+def test_run_fails_where_its_port_is_taken_and_joins_nobody(installed, hello, cluster):
+    make(installed, hello)
+    master = cluster.master()
+    env = dict(installed.env, PATH=f"{installed.bin}:{os.environ['PATH']}",
+               LD_LIBRARY_PATH=str(installed.libdir),
+               PORT=master.address.rpartition(":")[2])
+    done = subprocess.run([hello / "run"], env=env, text=True, capture_output=True,
+                          timeout=60)
+    assert done.returncode == 1 and "the address is in use" in done.stderr
+    assert done.stdout == ""
+    assert cluster.nodes(master.address) == {}
 
 
 def test_its_page_tells_the_commands_that_work(installed, hello, cluster):
