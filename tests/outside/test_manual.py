@@ -40,7 +40,7 @@ PAGES = {path: Page(DOCS / path)
 
 # (page, language): how many, and why they are not run.
 NOT_RUN = {
-    ("tutorial.md", "sh"): (1, "installs on the machine itself"),
+    ("tutorial.md", "sh"): (1, "installs: test_install runs it, on a machine of its own"),
     ("migrating.md", "go"): (2, "what one comes from: Go is not needed here"),
 }
 
@@ -103,11 +103,24 @@ HEADERS = "".join(path.read_text() for path in
                   sorted((ROOT / "lib" / "include" / "dist").glob("*.h")))
 PROGRAMS = ["distgen", "distmaster", "distnode", "distctl", "distbench"]
 
+# Those that are read by people alone, too.
+EVERY = [*ALL, *(Page(path) for path in [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "bench" / "README.md",
+    *sorted(DOCS.glob("*.md"))] if path not in [page.path for page in ALL])]
+
 # Options of others' programs that the prose names.
 FOREIGN_OPTIONS = {"--status"}  # gearadmin's; its --workers is ours, too
 
 
-@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+# What names of files are relative to.
+SOURCES = [".", "lib", "lib/include", "tests"]
+
+
+def place(page):
+    return str(page.path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", EVERY, ids=place)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.prose_text()):
         if target.startswith("https://"):
@@ -116,6 +129,17 @@ def test_links_lead_somewhere(page):
         there = (page.path.parent / path) if path else page.path
         assert there.exists(), f"{page.name}: {target}"
         assert not anchor or anchor in anchors(there), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", EVERY, ids=place)
+def test_files_that_are_named_are_there(page):
+    """As `client/pick.c` is for lib/client/pick.c, `dist/xdr.h` for what is included."""
+    own = {word for block in page.blocks for word in block.words}
+    for number, code in page.inline_code():
+        for name in re.findall(r"(?<![\w./-])(?:[\w-]+/)+[\w-]+\.(?:[ch]|py|x|tsv)\b", code):
+            assert name in own or re.search("[A-Z]", name) or \
+                any((ROOT / folder / name).exists() for folder in SOURCES), \
+                f"{place(page)}:{number}: {name}"
 
 
 def anchors(path):
