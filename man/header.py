@@ -8,7 +8,11 @@ man(7) input.
 import argparse
 import re
 import sys
+import textwrap
 from pathlib import Path
+
+# Of a line of code: what a terminal of 80 columns has left beside man's margin and ours.
+WIDTH = 69
 
 # Of no interest to a reader: attributes, and the halves of an inline wrapper.
 ATTRIBUTES = re.compile(
@@ -33,22 +37,59 @@ def blocks(body):
 
 
 def prototype(text):
-    """One declaration, attributes out, broken at commas."""
-    text = " ".join(ATTRIBUTES.sub("", text).split())
-    head = text.find("(") + 1
-    lines, line = [], text[:head]
-    for part in re.findall(r"[^,]+,?\s*", text[head:]):
-        if len(line + part.rstrip()) > 76:
-            lines.append(line.rstrip())
-            line = " " * head
-        line += part
-    return "\n".join([*lines, line.rstrip()])
+    """One declaration, attributes out, broken at commas: beside the name, or below it."""
+    text = re.sub(r"\* (?=\w)", "*", " ".join(ATTRIBUTES.sub("", text).split()))
+    head, parenthesis, rest = text.partition("(")
+    if not parenthesis:
+        return text
+    head += parenthesis
+    parameters = [part.strip() for part in re.findall(r"[^,]+,?", rest)]
+    below = len(head) + max(map(len, parameters)) > WIDTH
+    hang = " " * (8 if below else len(head))
+    # Only what stands between parameters is a place to break.
+    lines = textwrap.wrap(" ".join(part.replace(" ", "\0") for part in parameters), WIDTH,
+                          initial_indent=hang, subsequent_indent=hang,
+                          break_long_words=False, break_on_hyphens=False)
+    lines[:1] = [head, lines[0]] if below else [head + lines[0].lstrip()]
+    return "\n".join(lines).replace("\0", " ")
 
 
 def errors_table(piece):
     """The rows of an X-macro: what each value is called, and says of itself."""
-    return "\n".join(f"DIST_{name:<12}{text}"
+    return "\n".join(textwrap.fill(f"DIST_{name:<12}{text}", WIDTH,
+                                   subsequent_indent=" " * 17)
                      for name, text in re.findall(r'X\((\w+), "(.*)"\)', piece))
+
+
+def comment_fitted(indent, text):
+    """A comment inside of a struct, set anew."""
+    one = f"{indent}/* {text} */"
+    if len(one) <= WIDTH:
+        return [one]
+    lines = textwrap.wrap(text, WIDTH - len(indent) - 3, break_on_hyphens=False)
+    return [f"{indent}/*", *(f"{indent} * {line}" for line in lines), f"{indent} */"]
+
+
+def struct_fitted(piece):
+    """A struct or an enum with lines that a terminal has room for."""
+    lines, comment = [], None
+    for line in piece.expandtabs(4).splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        if comment is None and line.lstrip().startswith("/*"):
+            comment, column = [], indent
+        if comment is not None:
+            comment.append(line.strip().removeprefix("/*").removesuffix("*/")
+                           .removeprefix("* ").strip(" *"))
+            if line.endswith("*/"):
+                lines += comment_fitted(column, " ".join(filter(None, comment)))
+                comment = None
+        elif len(line) > WIDTH and "/*" in line:
+            code, _, beside = line.partition("/*")
+            lines += [*comment_fitted(indent, beside.removesuffix("*/").strip()),
+                      code.rstrip()]
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def shown(piece):
@@ -60,7 +101,7 @@ def shown(piece):
     if re.match(r"enum dist_err \{", piece):
         return ""  # the table has it all
     if re.match(r"(struct|enum) \w+ \{", piece):
-        return piece
+        return struct_fitted(piece)
     piece = re.sub(r"^(#.*|DIST_\w+)$", "", piece, flags=re.M)
     found = re.findall(r"^\w[^;{]*;", piece, re.M)
     # _sized() is what an inline wrapper calls, and nothing to be called by hand.
@@ -106,7 +147,7 @@ def print_prose(lines):
             print(".PP\n.nf\n.RS 4")
         in_code = code
         if code:
-            print(escape(line.expandtabs(8)))
+            print(escape(line.removeprefix("\t").expandtabs(8)))
         elif item:
             in_item = True
             print(f".TP\n.I {escape(item[1])}\n{escape(item[2])}")

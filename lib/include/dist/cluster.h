@@ -3,7 +3,7 @@
  *
  *	dist_cluster_open(&cluster, "master-host", NULL);
  *	CLIENT *arith = dist_client_create(cluster, ARITH_PROG, ARITH_V1);
- *	arith_sum_1(args, &sum, arith);         one call, to the least busy live node
+ *	arith_sum_1(args, &sum, arith);    (to the least busy live node)
  *	clnt_destroy(arith);
  *	dist_cluster_close(cluster);
  *
