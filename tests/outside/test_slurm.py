@@ -45,7 +45,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=30
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir=/run/slurmd
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -63,8 +63,9 @@ class Cluster(InstalledCluster):
 class Slurm:
     def __init__(self, namespace, installed, folder):
         self.folder = folder
-        for name in "state", "spool":
-            (folder / name).mkdir()
+        (folder / "state").mkdir()
+        # For its sockets, whose paths may not be long; /run is the namespace's own.
+        assert namespace.run("mkdir", "/run/slurmd").returncode == 0
         self.configuration = folder / "slurm.conf"
         host = socket.gethostname().split(".")[0]
         self.configuration.write_text(CONFIGURATION.format(folder=folder, host=host))
