@@ -156,22 +156,81 @@ def test_the_examples_of_distnode(at_work):
         start(at_work, line, f'... node-registered name="{name}" ...')
 
 
-def test_the_examples_of_distctl(at_work):
+def start_nodes(at_work, *names):
     start(at_work, "distmaster &", "... master-listening ...")
-    for name in ("alpha", "beta"):
+    for name in names:
         start(at_work, f"distnode --masters localhost --name {name} ./arith.so &",
               f'... node-registered name="{name}" ...')
+
+
+def test_the_examples_of_distctl(at_work):
+    start_nodes(at_work, "alpha", "beta")
     blocks = blocks_of("distctl", "EXAMPLES")
     # Those with a prompt end by themselves, and show what they print.
     sessions = [block for block in blocks if block.text.startswith("$ ")]
     assert len(sessions) >= 2
-    drain, = [block for block in blocks if " drain " in block.text]
+    names, top, watch, bench, drain = [block for block in blocks if block not in sessions]
     for step in [step for block in sessions for step in steps(block)]:
         printed = run(at_work, step.command)
         # Addresses and times are another machine's.
         assert [line.split()[0] for line in printed] == \
             [line.split()[0] for line in step.output]
+    assert run(at_work, text_of(names)) == ["alpha", "beta"]
+    # As it is written, but not for so long.
+    printed = run(at_work, text_of(top).replace("10s", "500ms"))
+    assert printed[1].split()[0] == "NODE" and {"alpha", "beta"} == {
+        line.split()[0] for line in printed[2:4]}
+    printed = run(at_work, text_of(bench).replace("10s", "500ms"))
+    assert any("calls/s" in line for line in printed), printed
+    watch_example(at_work, text_of(watch))
     assert run(at_work, text_of(drain)) == ["alpha left"]
+
+
+def watch_example(at_work, text):
+    """It names a node that is lost, and none that left."""
+    # In a pipe jq would keep what it has; what it gets is shown here, too. The job is
+    # distctl's own process: when it ends, so do the others.
+    run(at_work, 'jq() { command jq --unbuffered "$@"; }\n'
+                 'distctl() { exec distctl "$@" > >(exec tee /dev/stderr); }')
+    start(at_work, f"{text.rstrip()} &", '..."id":"master-followed"...')
+    run(at_work, "unset -f jq distctl")
+    for name, signal in ("leaver", "TERM"), ("victim", "KILL"):
+        start(at_work, f"distnode --masters localhost --name {name} ./arith.so &",
+              f'..."id":"node-registered","name":"{name}"...')
+        start(at_work, f"kill -{signal} $!; wait $!",
+              f'..."id":"node-gone","name":"{name}"...')
+    at_work.terminal("alpha").wait_line("^victim$")
+    assert not at_work.terminal("alpha").find_line("^leaver$")
+
+
+OWN = """program OWN_PROG {
+	version OWN_V1 {
+		int OWN_TWICE(int) = 2;
+	} = 1;
+} = 0x20000B01;
+"""
+
+
+def test_the_examples_of_distbench(at_work):
+    (at_work.work / "own.x").write_text(OWN)
+    (at_work.work / "procedures.c").write_text(
+        '#include "own.h"\n'
+        "bool_t own_twice_1_svc(int number, int *twice, struct svc_req *rqstp)\n"
+        "{ (void)rqstp; *twice = 2 * number; return TRUE; }\n")
+    run(at_work, "distgen own.x\ncc -shared -fPIC $CFLAGS $(pkg-config --cflags dist) "
+                 "procedures.c own_svc.c own_dist.c -o own.so $(pkg-config --libs dist)")
+    start_nodes(at_work, "sums")
+    start(at_work, "distnode --masters localhost --name own ./own.so &",
+          '... node-registered name="own" ...')
+    # As they are written, but not for so long.
+    run(at_work, 'distbench() { command distbench "$@" --warm-up 100ms --duration 300ms; }')
+    *reports, script = blocks_of("distbench", "EXAMPLES")
+    assert len(reports) == 3
+    for block in reports:
+        printed = run(at_work, text_of(block))
+        assert any("calls/s" in line for line in printed), printed
+    printed = run(at_work, f'{text_of(script)}echo "$p99"')
+    assert float(printed[-1]) > 0
 
 
 def test_the_examples_of_distgen(at_work):
