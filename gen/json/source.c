@@ -113,7 +113,8 @@ dist_json_source_open(struct dist_json_source *source, const char *text, size_t 
 		place_numbers(source, source->root, text);
 		return true;
 	}
-	if (json_error_code(&error) == json_error_out_of_memory)
+	/* Not everywhere does it say what it lacked. */
+	if (json_error_code(&error) == json_error_out_of_memory || !*error.text)
 		return dist_json_fail_memory(ret_failure);
 	if (skip_blanks(text, text + length) == text + length) {
 		ret_failure->line = ret_failure->column = 1;

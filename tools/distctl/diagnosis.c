@@ -19,6 +19,7 @@ verdict_name(enum verdict verdict)
 void
 diagnosis_begin(struct diagnosis *diagnosis, bool as_json)
 {
+	diagnosis->as_json = as_json;
 	diagnosis->checks = as_json ? json_array() : NULL;
 	diagnosis->n_wrong = 0;
 }
@@ -64,7 +65,7 @@ diagnosis_add(struct diagnosis *diagnosis, enum verdict verdict, const char *nam
 		found = NULL;
 	va_end(args);
 	diagnosis->n_wrong += verdict == VERDICT_WRONG;
-	if (diagnosis->checks)
+	if (diagnosis->as_json)
 		json_add(diagnosis->checks,
 		         check_json(verdict, name, subject, found, advice));
 	else
@@ -86,7 +87,7 @@ diagnosis_take(struct diagnosis *diagnosis, struct diagnosis *other)
 	size_t i;
 
 	json_array_foreach (other->checks, i, check) {
-		if (diagnosis->checks)
+		if (diagnosis->as_json)
 			json_add(diagnosis->checks, json_incref(check));
 		else if (!json_check())
 			print_check(member(check, "verdict"), member(check, "check"),
@@ -103,7 +104,7 @@ diagnosis_end(struct diagnosis *diagnosis, int status)
 {
 	int printed = PROGRAM_DONE;
 
-	if (diagnosis->checks && status != PROGRAM_WRONG_USAGE)
+	if (diagnosis->as_json && status != PROGRAM_WRONG_USAGE)
 		printed = json_print("checks", json_incref(diagnosis->checks));
 	else
 		printed = json_check();

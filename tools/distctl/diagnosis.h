@@ -15,7 +15,8 @@ enum verdict {
 };
 
 struct diagnosis {
-	json_t *checks; /* NULL: lines for people, at once */
+	bool as_json;   /* or as lines for people, at once */
+	json_t *checks; /* NULL: there was no memory, which json_check() tells */
 	size_t n_wrong;
 };
 

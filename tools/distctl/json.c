@@ -53,16 +53,26 @@ json_check(void)
 	return lost ? program_fail("out of memory") : PROGRAM_DONE;
 }
 
-int
-json_print_line(json_t *value)
+/* Taken. Writing takes memory too, and what there was not enough for is no JSON. */
+static int
+dump(json_t *value, size_t flags)
 {
 	int status = json_check();
 
-	if (!status) {
-		json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	if (!status && json_dumpf(value, stdout, flags | JSON_REAL_PRECISION(6)) &&
+	    !ferror(stdout))
+		status = program_fail("out of memory");
+	if (!status)
 		putchar('\n');
-	}
 	json_decref(value);
+	return status;
+}
+
+int
+json_print_line(json_t *value)
+{
+	int status = dump(value, JSON_COMPACT);
+
 	if (!status && fflush(stdout))
 		return program_fail("cannot write to standard output: %s",
 		                    strerror(errno));
@@ -75,12 +85,7 @@ json_print(const char *name, json_t *array)
 	json_t *object = json_object();
 
 	json_put(object, name, array);
-	if (!lost) {
-		json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
-	}
-	json_decref(object);
-	return json_check();
+	return dump(object, JSON_INDENT(2));
 }
 
 int
