@@ -436,6 +436,19 @@ count_live_locked(struct dist_cluster *cluster, uint32_t prog, uint32_t vers)
 	return n;
 }
 
+static enum dist_err
+say_too_few(unsigned n, unsigned n_wanted, uint32_t prog, uint32_t vers)
+{
+	char serve[64] = "";
+
+	if (prog || vers)
+		snprintf(serve, sizeof(serve), " serve program %#x version %u", prog, vers);
+	return dist_error_set(DIST_ETIMEDOUT,
+	                      "too few live nodes%s: %u, and %u wanted; start some with "
+	                      "distnode, or see distctl services",
+	                      serve, n, n_wanted);
+}
+
 enum dist_err
 dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t vers,
                         unsigned n_nodes, int64_t timeout_ms)
@@ -458,9 +471,7 @@ dist_cluster_wait_nodes(struct dist_cluster *cluster, rpcprog_t prog, rpcvers_t 
 	if (cluster->closed)
 		err = dist_error_set_plain(DIST_ECLOSED);
 	else if (n < n_nodes)
-		err = dist_error_set(DIST_ETIMEDOUT,
-		                     "%u of %u nodes serve program %#x version %u", n,
-		                     n_nodes, (unsigned)prog, (unsigned)vers);
+		err = say_too_few(n, n_nodes, (uint32_t)prog, (uint32_t)vers);
 	dist_unlock(&cluster->lock);
 	dist_route_unref(&cluster->route);
 	return err;

@@ -41,6 +41,9 @@ test_a_cluster_of_a_master_sees_its_nodes_come_and_go(void **state)
 	                                  PATIENCE_MS));
 	assert_err(dist_cluster_wait_nodes(cluster, hollow_service.program, 1, 3, 20),
 	           DIST_ETIMEDOUT);
+	assert_non_null(strstr(dist_error_text(), "version 1: 2, and 3 wanted; "));
+	assert_err(dist_cluster_wait_nodes(cluster, 0, 0, 4, 20), DIST_ETIMEDOUT);
+	assert_non_null(strstr(dist_error_text(), "too few live nodes: 2, and 4 wanted; "));
 	dist_node_stop(one);
 	dist_node_stop(two);
 	dist_cluster_close(cluster);
