@@ -531,6 +531,9 @@ def test_the_page_fits_a_phone_and_is_dark_at_night(cluster, board):
         eventually(lambda: len(page.rows()) == 2, what="both nodes")
         light = window.run("getComputedStyle(document.body).backgroundColor")
         assert page.fits()
+        window.size(1280, 900)
+        assert window.run("[...document.querySelectorAll('.scroll')]"
+                          ".every(it => it.scrollWidth <= it.clientWidth)")
         for width in (320, 390, 768):
             window.size(width, 844)
             assert page.fits(), width
