@@ -4,7 +4,9 @@
 #include "events.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define ID_MAX   64
@@ -23,6 +25,13 @@ static uint64_t n_events; /* so many there were; number N is at N - 1 */
 
 static enum dist_log_level stderr_level; /* set before any thread */
 
+/* What the cluster of the gateway sees of a node, the registry has told already. */
+static bool
+is_told_twice(const char *id)
+{
+	return strcmp(id, "node-seen") == 0 || strcmp(id, "node-left") == 0;
+}
+
 static void
 events_sink(enum dist_log_level level, const char *id, const char *text, void *arg)
 {
@@ -32,7 +41,7 @@ events_sink(enum dist_log_level level, const char *id, const char *text, void *a
 	(void)arg;
 	if (level <= stderr_level)
 		dist_log_to_stderr(level, id, text, NULL);
-	if (level > DIST_LOG_INFO)
+	if (level > DIST_LOG_INFO || is_told_twice(id))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&lock);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PREFIX "/call/"
+#define PREFIX "/call"
 
 /* How long a wait for an interface goes on unlooked at. */
 #define LOOK_MS 50
@@ -101,7 +101,9 @@ gateway_list_take(struct gateway_list *list)
 bool
 gateway_owns(const char *path)
 {
-	return strncmp(path, PREFIX, sizeof(PREFIX) - 1) == 0;
+	size_t length = sizeof(PREFIX) - 1;
+
+	return strncmp(path, PREFIX, length) == 0 && (!path[length] || path[length] == '/');
 }
 
 /* The time that it asks for, in @ret_ms; false: that is none. */
@@ -182,13 +184,14 @@ gateway_request_new(struct gateway *gateway, struct MHD_Connection *connection,
                     struct gateway_answer *ret_answer)
 {
 	struct gateway_request *request = calloc(1, sizeof(*request));
+	const char *name = path + sizeof(PREFIX) - 1;
 
 	*ret_answer = (struct gateway_answer){ .status = MHD_HTTP_SERVICE_UNAVAILABLE };
 	if (!request)
 		return NULL;
 	request->gateway = gateway;
 	request->connection = connection;
-	request->name = strdup(path + sizeof(PREFIX) - 1);
+	request->name = strdup(name + (*name == '/'));
 	if (request->name && request_check(request, path, method, ret_answer))
 		return request;
 	gateway_request_free(request);

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import Cluster, command, eventually, within
-from test_http import Board
+from test_http import Board, Feed
 from test_reflection import OWN, OWN_C, build_module
 
 TOKEN = "a-token-of-some-length"
@@ -80,6 +80,18 @@ def node_of(gateway, *arguments, name="n1", **options):
 
 
 # --- Calls ----------------------------------------------------------------------------
+
+def test_the_page_tells_of_a_node_once(gateway):
+    """And not again when the cluster that calls are made on sees it, too."""
+    node_of(gateway).stop()
+    feed = Feed(gateway)
+    ids = []
+    eventually(lambda: "node-gone" in ids or ids.extend(
+        event["id"] for event in feed.next()[1]["events"]), what="the end of n1")
+    assert ids.count("node-registered") == 1
+    assert "node-seen" not in ids and "node-left" not in ids
+    feed.close()
+
 
 def test_a_call_is_answered_with_its_result_its_node_and_its_time(gateway):
     node = node_of(gateway, name="only")
@@ -255,6 +267,8 @@ def test_what_is_not_there_is_not_found(gateway):
     for path in ("", "ARITH_PROG", "ARITH_PROG/ARITH_SUM", "ARITH_PROG/1/", "//",
                  "/1/ARITH_SUM", "ARITH_PROG/1/ARITH_SUM/", "a/b/c/d"):
         assert gateway.refused(path, "[]")[0] == 404
+    status, _, text = gateway.ask("/call", "POST", {"Authorization": f"Bearer {TOKEN}"}, "[]")
+    assert status == 404 and "/call/PROGRAM/VERSION/PROCEDURE" in text
 
 
 def test_only_post_is_a_call(gateway):
