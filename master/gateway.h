@@ -67,6 +67,10 @@ void gateway_stop(struct gateway *gateway);
 /* No request is left. */
 void gateway_free(struct gateway *gateway);
 
+/* The answer that something went wrong: {"error": ..., "may_have_run": ...}. */
+struct gateway_answer gateway_refuse(unsigned status, bool may_have_run,
+                                     const char *format, ...) DIST_PRINTF(3, 4);
+
 /* Whether @path is the gateway's. */
 bool gateway_owns(const char *path);
 

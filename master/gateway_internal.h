@@ -80,10 +80,6 @@ void gateway_list_init(struct gateway_list *list);
 void gateway_list_add(struct gateway_list *list, struct gateway_request *request);
 struct gateway_request *gateway_list_take(struct gateway_list *list);
 
-/* The answer that something went wrong: {"error": ..., "may_have_run": ...}. */
-struct gateway_answer gateway_refuse(unsigned status, bool may_have_run,
-                                     const char *format, ...) DIST_PRINTF(3, 4);
-
 /* It is answered with @answer, taken. */
 void gateway_finish_locked(struct gateway_request *request, struct gateway_answer answer);
 void gateway_finish(struct gateway_request *request, struct gateway_answer answer);

@@ -1,12 +1,18 @@
 #include "guests.h"
 
+#include "program/clock.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define LARGE_MS 10000 /* to take a large answer, where others want one too */
+
 struct guest {
+	struct guests *guests;
 	int fd;
 	bool ends; /* it was told to; MHD has yet to notice */
+	int64_t large_ms; /* when it was given a large answer; 0: it is not taking one */
 	struct guest *next, **link; /* @link NULL: in no list, as it is kept or ends */
 };
 
@@ -18,7 +24,7 @@ guests_init(struct guests *guests, unsigned max)
 }
 
 static void
-list_remove(struct guests *guests, struct guest *guest)
+guest_unlist(struct guest *guest)
 {
 	if (!guest->link)
 		return;
@@ -26,13 +32,15 @@ list_remove(struct guests *guests, struct guest *guest)
 	if (guest->next)
 		guest->next->link = guest->link;
 	else
-		guests->last = guest->link;
+		guest->guests->last = guest->link;
 	guest->link = NULL;
 }
 
 static void
-list_add(struct guests *guests, struct guest *guest)
+guest_list(struct guest *guest)
 {
+	struct guests *guests = guest->guests;
+
 	guest->next = NULL;
 	guest->link = guests->last;
 	*guests->last = guest;
@@ -41,15 +49,11 @@ list_add(struct guests *guests, struct guest *guest)
 
 /* MHD sees the end of the connection in its next round, and closes it. */
 static void
-end_first(struct guests *guests)
+guest_end(struct guest *guest)
 {
-	struct guest *guest = guests->first;
-
-	if (!guest)
-		return;
-	list_remove(guests, guest);
+	guest_unlist(guest);
 	guest->ends = true;
-	guests->n--;
+	guest->guests->n--;
 	shutdown(guest->fd, SHUT_RDWR);
 }
 
@@ -72,21 +76,22 @@ guest_new(struct guests *guests, struct MHD_Connection *connection)
 
 	if (!guest)
 		return NULL;
+	guest->guests = guests;
 	guest->fd = info->connect_fd;
-	if (++guests->n > guests->max)
-		end_first(guests);
-	list_add(guests, guest);
+	if (++guests->n > guests->max && guests->first)
+		guest_end(guests->first);
+	guest_list(guest);
 	return guest;
 }
 
 static void
-guest_free(struct guests *guests, struct guest *guest)
+guest_free(struct guest *guest)
 {
 	if (!guest)
 		return;
-	list_remove(guests, guest);
+	guest_unlist(guest);
 	if (!guest->ends)
-		guests->n--;
+		guest->guests->n--;
 	free(guest);
 }
 
@@ -94,32 +99,52 @@ void
 guests_notify(void *arg, struct MHD_Connection *connection, void **guest,
               enum MHD_ConnectionNotificationCode code)
 {
-	struct guests *guests = arg;
-
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*guest = guest_new(guests, connection);
+		*guest = guest_new(arg, connection);
 	} else {
-		guest_free(guests, *guest);
+		guest_free(*guest);
 		*guest = NULL;
 	}
 }
 
 void
-guests_touch(struct guests *guests, struct MHD_Connection *connection)
+guest_touch(struct MHD_Connection *connection)
 {
 	struct guest *guest = guest_of(connection);
 
 	if (!guest || guest->ends)
 		return;
-	list_remove(guests, guest);
-	list_add(guests, guest);
+	guest_unlist(guest);
+	guest_list(guest);
+	guest->large_ms = 0;
 }
 
 void
-guests_keep(struct guests *guests, struct MHD_Connection *connection)
+guest_keep(struct MHD_Connection *connection)
 {
 	struct guest *guest = guest_of(connection);
 
 	if (guest)
-		list_remove(guests, guest);
+		guest_unlist(guest);
+}
+
+void
+guest_take_large(struct MHD_Connection *connection)
+{
+	struct guest *guest = guest_of(connection);
+
+	if (guest)
+		guest->large_ms = program_now_ms();
+}
+
+void
+guests_end_large(struct guests *guests)
+{
+	const int64_t before_ms = program_now_ms() - LARGE_MS;
+	struct guest *guest = guests->first;
+
+	while (guest && (!guest->large_ms || guest->large_ms > before_ms))
+		guest = guest->next;
+	if (guest)
+		guest_end(guest);
 }

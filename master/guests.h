@@ -28,10 +28,20 @@ void guests_init(struct guests *guests, unsigned max);
 void guests_notify(void *arg, struct MHD_Connection *connection, void **guest,
                    enum MHD_ConnectionNotificationCode code);
 
+/* It is taking a large answer, of which there are not many at a time. */
+void guest_take_large(struct MHD_Connection *connection);
+
+/*
+ * A large answer is wanted, and there are as many as there may be: the one that has been
+ * taken for longest ends, if that is long enough for any that is really taken. MHD has it
+ * back in its next round.
+ */
+void guests_end_large(struct guests *guests);
+
 /* It has got on. */
-void guests_touch(struct guests *guests, struct MHD_Connection *connection);
+void guest_touch(struct MHD_Connection *connection);
 
 /* The same, and it is left alone until it gets on again. */
-void guests_keep(struct guests *guests, struct MHD_Connection *connection);
+void guest_keep(struct MHD_Connection *connection);
 
 #endif

@@ -29,6 +29,7 @@
 #define IDLE_SECONDS     30u
 #define LARGE_BYTES      ((size_t)1024 * 1024)
 #define LARGE_MAX        8u
+#define TOO_MANY_LARGE   "too many large answers are being read already"
 
 /* Answers of more than LARGE_BYTES that are being sent; the HTTP thread's alone. */
 static unsigned n_large;
@@ -74,15 +75,27 @@ on_large_sent(void *data)
  * not many at a time. @text is taken.
  */
 static struct MHD_Response *
-large_response(struct text *text)
+large_response(struct MHD_Connection *connection, struct text *text)
 {
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer_with_free_callback(
 			text->length, text->data, on_large_sent);
 
-	if (response)
+	if (response) {
 		n_large++;
+		guest_take_large(connection);
+	}
 	return response;
+}
+
+/* Whether there are as many as there may be; then one that is taken too slowly ends. */
+static bool
+has_too_many_large(struct http *http)
+{
+	if (n_large < LARGE_MAX)
+		return false;
+	guests_end_large(&http->guests);
+	return true;
 }
 
 /* @methods: what Allow says, where another one was used. @text is taken. */
@@ -95,7 +108,7 @@ reply_to(const char *methods, struct MHD_Connection *connection, unsigned status
 
 	if (!text->failed && text->data)
 		response = text->length > LARGE_BYTES
-		                   ? large_response(text)
+		                   ? large_response(connection, text)
 		                   : MHD_create_response_from_buffer(
 					     text->length, text->data,
 					     MHD_RESPMEM_MUST_FREE);
@@ -159,15 +172,14 @@ answer_events(struct http *http, struct MHD_Connection *connection)
 	if (!feed_make_room(http->feed, connection))
 		return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 		                      "too many pages are open already");
-	guests_keep(&http->guests, connection);
+	guest_keep(connection);
 	return feed_reply(http->feed, connection, add_feed_headers);
 }
 
 static enum MHD_Result
 reply_too_many(struct MHD_Connection *connection)
 {
-	return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-	                      "too many large answers are being read already");
+	return reply_sentence(connection, MHD_HTTP_SERVICE_UNAVAILABLE, TOO_MANY_LARGE);
 }
 
 static enum MHD_Result
@@ -175,7 +187,7 @@ answer_metrics(struct http *http, struct MHD_Connection *connection)
 {
 	struct text text = { 0 };
 
-	if (n_large >= LARGE_MAX)
+	if (has_too_many_large(http))
 		return reply_too_many(connection);
 	metrics_print(&text, board_lock(http->board));
 	board_unlock(http->board);
@@ -202,7 +214,7 @@ answer_view(struct http *http, struct MHD_Connection *connection,
 	const struct board_view *view;
 	struct text text = { 0 };
 
-	if (n_large >= LARGE_MAX)
+	if (has_too_many_large(http))
 		return reply_too_many(connection);
 	view = board_lock(http->board);
 	if (view->overview)
@@ -322,12 +334,18 @@ call_begin(struct http *http, struct MHD_Connection *connection, const char *pat
 
 	*request = gateway_request_new(http->gateway, connection, path, method,
 	                               &answer);
+	if (*request && has_too_many_large(http)) { /* its own may be, too */
+		gateway_request_free(*request);
+		*request = NULL;
+		answer = gateway_refuse(MHD_HTTP_SERVICE_UNAVAILABLE, false,
+		                        TOO_MANY_LARGE);
+	}
 	return *request ? MHD_YES : call_reply(connection, &answer);
 }
 
 static enum MHD_Result
-call_step(struct http *http, struct MHD_Connection *connection, const char *upload,
-          size_t *upload_size, struct gateway_request *request)
+call_step(struct MHD_Connection *connection, const char *upload, size_t *upload_size,
+          struct gateway_request *request)
 {
 	struct gateway_answer answer;
 	bool taken;
@@ -338,10 +356,10 @@ call_step(struct http *http, struct MHD_Connection *connection, const char *uplo
 		return taken ? MHD_YES : MHD_NO;
 	}
 	if (!gateway_request_go(request, &answer)) {
-		guests_keep(&http->guests, connection);
+		guest_keep(connection);
 		return MHD_YES; /* suspended; it comes again */
 	}
-	guests_touch(&http->guests, connection);
+	guest_touch(connection);
 	return call_reply(connection, &answer);
 }
 
@@ -352,12 +370,11 @@ static void
 request_end(void *arg, struct MHD_Connection *connection, void **request,
             enum MHD_RequestTerminationCode code)
 {
-	struct http *http = arg;
-
-	guests_touch(&http->guests, connection);
+	guest_touch(connection);
+	(void)arg;
 	(void)code;
 #ifdef HAVE_CALLS
-	if (*request && *request != http)
+	if (*request && *request != arg)
 		gateway_request_free(*request);
 #endif
 	*request = NULL;
@@ -380,7 +397,7 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 	(void)upload;
 #ifdef HAVE_CALLS
 	if (*request && *request != http)
-		return call_step(http, connection, upload, upload_size, *request);
+		return call_step(connection, upload, upload_size, *request);
 #endif
 	if (*request) {
 		if (*upload_size) { /* a GET with a body: it means nothing */
@@ -389,7 +406,7 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 		}
 		return request_route(http, connection, path);
 	}
-	guests_touch(&http->guests, connection);
+	guest_touch(connection);
 	if (request_refuse_host(http, connection, &result))
 		return result;
 #ifdef HAVE_CALLS

@@ -405,6 +405,48 @@ def test_calls_beyond_a_limit_are_for_later(gateway):
     assert sorted(status for status, _, _ in answers) == [200] * 32 + [503]
 
 
+MANY = """\
+typedef hyper many_numbers<>;
+program MANY_PROG { version MANY_V1 { many_numbers MANY_GET(int) = 1; } = 1; } = 0x20000c41;
+"""
+MANY_C = """\
+#include "many.h"
+#include <stdlib.h>
+#include <string.h>
+bool_t many_get_1_svc(int n, many_numbers *result, struct svc_req *rqstp)
+{
+	size_t length = (size_t)n * sizeof(*result->many_numbers_val);
+	result->many_numbers_val = malloc(length);
+	result->many_numbers_len = (u_int)n;
+	memset(result->many_numbers_val, 0x7f, length);
+	return TRUE;
+}
+"""
+
+
+def test_large_answers_that_are_not_taken_block_nobody_for_long(gateway, tmp_path):
+    """There are 8 at most, so that memory is; who takes none of it loses it to others."""
+    node_of(gateway, module=build_module(tmp_path, MANY, MANY_C, base="many"))
+    path, n = "MANY_PROG/1/MANY_GET", 500000  # 10 MB, which no socket holds
+    assert len(gateway.call(path, n)) == n
+    request = (f"POST /call/{path} HTTP/1.1\r\nHost: localhost\r\n"
+               f"Authorization: Bearer {TOKEN}\r\nContent-Length: 8\r\n\r\n[{n}]")
+    lazy = []
+    for _ in range(8):
+        lazy.append(socket.create_connection((gateway.host, gateway.port), within(20)))
+        lazy[-1].sendall(request.encode())
+        lazy[-1].recv(1, socket.MSG_PEEK)  # the answer has begun
+    begin = time.monotonic()
+    status, headers, answer = gateway.post(path, "[1]")
+    if time.monotonic() - begin < 5:
+        assert (status, headers["Retry-After"]) == (503, "1"), answer
+        assert "too many large answers" in answer["error"] and answer["may_have_run"] is False
+    assert gateway.ask("/healthz")[0] == 200
+    eventually(lambda: gateway.post(path, "[1]")[0] == 200, what="the end of one of them")
+    for connection in lazy:
+        connection.close()
+
+
 def test_a_master_that_stops_answers_all(gateway):
     node = node_of(gateway, delay_ms=60000)
     node.expected = {0, 1}
