@@ -149,7 +149,8 @@ answer(struct dist_deferred *deferred, const dist_registered *registered)
 
 /* Whoever is refused tries again, some very often. */
 static void
-log_refusal(struct dist_master *master, const char *name, const char *reason)
+log_refusal(struct dist_master *master, const char *name, const char *address,
+            const char *reason)
 {
 	unsigned n_dropped;
 	bool allowed;
@@ -160,17 +161,19 @@ log_refusal(struct dist_master *master, const char *name, const char *reason)
 	dist_unlock(&master->lock);
 	if (allowed)
 		dist_log_warning("registration-refused",
-		                 "name=\"%s\" why=\"%s\" not_shown=%u", name, reason,
-		                 n_dropped);
+		                 "name=\"%s\" address=%s why=\"%s\" not_shown=%u", name,
+		                 address, reason, n_dropped);
 }
 
 static void refuse(struct dist_master *master, struct dist_deferred *deferred,
-                   dist_registry_status status, const char *name, const char *format,
-                   ...) DIST_PRINTF(5, 6);
+                   dist_registry_status status, const char *name, const char *address,
+                   const char *format, ...) DIST_PRINTF(6, 7);
 
+/* @name is "" where it is the name that is wrong; the address tells whose it was. */
 static void
 refuse(struct dist_master *master, struct dist_deferred *deferred,
-       dist_registry_status status, const char *name, const char *format, ...)
+       dist_registry_status status, const char *name, const char *address,
+       const char *format, ...)
 {
 	dist_registered registered = { .status = status,
 		                       .seen_as = { .netid = "", .uaddr = "" } };
@@ -182,7 +185,7 @@ refuse(struct dist_master *master, struct dist_deferred *deferred,
 	va_end(args);
 	registered.reason = reason;
 	memcpy(registered.master, master->id, sizeof(dist_id));
-	log_refusal(master, name, reason);
+	log_refusal(master, name, address, reason);
 	answer(deferred, &registered);
 }
 
@@ -217,6 +220,7 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 		.max_name_bytes = master->options.max_name_bytes,
 	};
 	struct dist_probe *probe = calloc(1, sizeof(*probe));
+	char address[DIST_ADDRESS_TEXT_MAX];
 	bool admitted;
 
 	if (!probe) {
@@ -225,8 +229,8 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 	}
 	if (entry_from(&probe->entry, as, peer, &limits)) {
 		free(probe);
-		refuse(master, deferred, DIST_REGISTRY_REFUSED, "", "%s",
-		       dist_error_text());
+		refuse(master, deferred, DIST_REGISTRY_REFUSED, "",
+		       dist_sockaddr_format(peer, address), "%s", dist_error_text());
 		return;
 	}
 	probe->kind = DIST_PROBE_ADMIT;
@@ -243,7 +247,7 @@ dist_admit(struct dist_master *master, const dist_registration *as,
 	dist_unlock(&master->lock);
 	if (!admitted) {
 		refuse(master, deferred, DIST_REGISTRY_REFUSED, probe->entry->as.name,
-		       "%d registrations are under way, or the master stops",
+		       probe->entry->address, "%d registrations are under way, or the master stops",
 		       ADMITTING_MAX);
 		dist_entry_unref(probe->entry);
 		free(probe);
@@ -290,13 +294,13 @@ dist_admit_judged(struct dist_master *master, struct dist_probe *probe,
 	deferred = DIST_TAKE(probe->deferred);
 	if (verdict != DIST_VERDICT_ALIVE)
 		refuse(master, deferred, DIST_REGISTRY_UNREACHABLE,
-		       probe->entry->as.name,
+		       probe->entry->as.name, probe->entry->address,
 		       "the master could not call it back at %s: %s; see its --listen and "
 		       "--advertise, and what stands between",
 		       probe->entry->address, probe->why);
 	else if (err == DIST_EREFUSED)
 		refuse(master, deferred, DIST_REGISTRY_REFUSED, probe->entry->as.name,
-		       "%s", dist_error_text());
+		       probe->entry->address, "%s", dist_error_text());
 	else if (err)
 		dist_deferred_fail(deferred);
 	else
