@@ -301,6 +301,22 @@ request_refuse_method(struct MHD_Connection *connection, const char *method,
 	return true;
 }
 
+/* A body that means nothing may have no end. */
+static bool
+request_refuse_body(struct MHD_Connection *connection, enum MHD_Result *ret_result)
+{
+	const char *length = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	if ((!length || !strtoull(length, NULL, 10)) &&
+	    !MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	                                 MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		return false;
+	*ret_result = reply_sentence(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+	                             "a request that only looks has no body");
+	return true;
+}
+
 static enum MHD_Result
 request_route(struct http *http, struct MHD_Connection *connection, const char *path)
 {
@@ -399,13 +415,8 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 	if (*request && *request != http)
 		return call_step(connection, upload, upload_size, *request);
 #endif
-	if (*request) {
-		if (*upload_size) { /* a GET with a body: it means nothing */
-			*upload_size = 0;
-			return MHD_YES;
-		}
+	if (*request)
 		return request_route(http, connection, path);
-	}
 	guest_touch(connection);
 	if (request_refuse_host(http, connection, &result))
 		return result;
@@ -414,7 +425,10 @@ request_step(void *arg, struct MHD_Connection *connection, const char *path,
 		return call_begin(http, connection, path, method, request);
 #endif
 	*request = http;
-	return request_refuse_method(connection, method, &result) ? result : MHD_YES;
+	if (request_refuse_method(connection, method, &result) ||
+	    request_refuse_body(connection, &result))
+		return result;
+	return MHD_YES;
 }
 
 /* --- Start and stop ----------------------------------------------------------- */

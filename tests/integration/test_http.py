@@ -116,6 +116,16 @@ def test_nothing_but_looking_is_answered(board, method):
         assert "nothing can be changed" in text
 
 
+@pytest.mark.parametrize("headers, body", [
+    ({}, b"x"), ({"Transfer-Encoding": "chunked"}, b"1\r\nx\r\n0\r\n\r\n"),
+], ids=["length", "chunks"])
+def test_who_only_looks_sends_no_body(board, headers, body):
+    """It could be without an end."""
+    status, headers, text = board.ask("/healthz", headers=headers, body=body)
+    assert status == 413 and "no body" in text and headers["Connection"] == "close"
+    assert board.ask("/healthz", headers={"Content-Length": "0"})[0] == 200
+
+
 def test_head_is_get_without_a_body(board):
     board.wait_ready()
     for path in ("/", "/nodes", "/callers", "/metrics", "/healthz", "/readyz"):
