@@ -17,6 +17,7 @@ LAYERS = {
     "wire": {"base"},
     "io": {"base", "wire/uaddr.h"},
     "client": {"wire", "io", "base"},
+    "bulk": {"client", "io", "base"},
     "server": {"wire", "io", "base"},
     "registry": {"base"},
     "agent": {"client", "server", "wire", "io", "base"},

@@ -22,7 +22,7 @@
  * but then it must, since the procedure has run. At most one second a call; it draws
  * from the retries that the cluster allows, and is not sent when there are none.
  *
- * A map (bulk.h) has no time after which to hedge: it asks for a second when nodes are idle.
+ * A map (bulk/bulk.h) has no time after which to hedge: it asks for a second when nodes are idle.
  *
  * Calls without hedging have none of this: one byte of theirs says so.
  */

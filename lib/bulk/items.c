@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "client/bulk.h"
+#include "bulk/bulk.h"
 #include "client/peer_internal.h"
 
 /* Behind an item there is the memory for its result, good for any type. */

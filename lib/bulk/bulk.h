@@ -1,14 +1,14 @@
 /*
  * Inside of dist_map() (dist/map.h). One thread runs a map: it starts items as long as
- * the window (bulk_window.h) has room, takes what has ended from a queue, tells the
+ * the window (window.h) has room, takes what has ended from a queue, tells the
  * user, and looks at the nodes and at stragglers now and then.
  *
- *   bulk.c           from birth to death; the loop
- *   bulk_items.c     memory of items, and telling the user of them, in order if asked
- *   bulk_end.c       what becomes of an item whose call ended: over, or once more
- *   bulk_twice.c     stragglers near the end
- *   bulk_progress.c  how far it is, and what each node did
- *   bulk_bar.c       the same on a terminal
+ *   bulk.c      from birth to death; the loop
+ *   items.c     memory of items, and telling the user of them, in order if asked
+ *   end.c       what becomes of an item whose call ended: over, or once more
+ *   twice.c     stragglers near the end
+ *   progress.c  how far it is, and what each node did
+ *   bar.c       the same on a terminal
  *
  *   FREE --> NEXT --> FLYING --> ENDED --> FREE
  *              ^         |
@@ -20,8 +20,8 @@
  *   any    -> ENDED   [dist_bulk_item_ended] result or failure is there
  *   ENDED  -> FREE                           the user was told: at once, or in its turn
  */
-#ifndef DIST_CLIENT_BULK_H
-#define DIST_CLIENT_BULK_H
+#ifndef DIST_BULK_BULK_H
+#define DIST_BULK_BULK_H
 
 #include <dist/map.h>
 #include <stdatomic.h>
@@ -30,7 +30,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mutex.h"
-#include "client/bulk_window.h"
+#include "bulk/window.h"
 
 struct dist_call;
 struct dist_clnt;
@@ -135,7 +135,7 @@ struct dist_mapping {
 /* End it early with @err; the first reason counts. The text is @text (copied). */
 void dist_bulk_stop(struct dist_mapping *mapping, enum dist_err err, const char *text);
 
-/* --- bulk_items.c ----------------------------------------------------------------- */
+/* --- items.c ----------------------------------------------------------------- */
 
 /* The next item of the user's; NULL: there is none, or it would be too far ahead, or
  * there is no memory, which ends the map. */
@@ -153,7 +153,7 @@ void dist_bulk_item_clear_result(struct dist_mapping *mapping,
 
 void dist_bulk_items_free(struct dist_mapping *mapping);
 
-/* --- bulk_end.c ------------------------------------------------------------------- */
+/* --- end.c ------------------------------------------------------------------- */
 
 /* A waiter came out of the queue. Taken. */
 void dist_bulk_call_ended(struct dist_mapping *mapping, struct dist_waiter *waiter);
@@ -170,12 +170,12 @@ void dist_bulk_trouble_keep(struct dist_mapping *mapping, struct dist_bulk_item 
 
 void dist_bulk_failures_free(struct dist_mapping *mapping);
 
-/* --- bulk_twice.c ----------------------------------------------------------------- */
+/* --- twice.c ----------------------------------------------------------------- */
 
 /* Near the end: what takes too long goes to second nodes. Returns when to look next. */
 int64_t dist_bulk_run_twice(struct dist_mapping *mapping);
 
-/* --- bulk_progress.c -------------------------------------------------------------- */
+/* --- progress.c -------------------------------------------------------------- */
 
 enum dist_err dist_bulk_progress_init(struct dist_mapping *mapping) DIST_MUST_CHECK;
 void dist_bulk_progress_fini(struct dist_mapping *mapping);

@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "client/bulk.h"
+#include "bulk/bulk.h"
 #include "client/call.h"
 #include "client/clnt.h"
 #include "client/hedge.h"

@@ -1,4 +1,4 @@
-#include "client/bulk.h"
+#include "bulk/bulk.h"
 
 #include <inttypes.h>
 #include <stdio.h>

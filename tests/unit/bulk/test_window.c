@@ -2,7 +2,7 @@
 #include "support/check.h"
 
 #include "base/clock.h"
-#include "client/bulk_window.h"
+#include "bulk/window.h"
 
 #define MS DIST_NS_PER_MS
 

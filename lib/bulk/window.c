@@ -1,4 +1,4 @@
-#include "client/bulk_window.h"
+#include "bulk/window.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "client/bulk.h"
+#include "bulk/bulk.h"
 #include "client/peer_internal.h"
 
 /* The rate is of the last seconds: what was so long ago counts for a third. */

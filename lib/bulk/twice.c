@@ -5,7 +5,7 @@
  * first answer counts, and the other node is told, as for any hedged call (hedge.h).
  */
 #include "base/clock.h"
-#include "client/bulk.h"
+#include "bulk/bulk.h"
 #include "client/call.h"
 #include "client/hedge.h"
 

@@ -9,8 +9,8 @@
  * milliseconds, there is too much ahead. Bound late, work can still go to whoever is
  * free.
  */
-#ifndef DIST_CLIENT_BULK_WINDOW_H
-#define DIST_CLIENT_BULK_WINDOW_H
+#ifndef DIST_BULK_WINDOW_H
+#define DIST_BULK_WINDOW_H
 
 #include <stdint.h>
 
