@@ -60,6 +60,14 @@ def test_what_packages_name_is_there(files):
                 assert list(ROOT.glob(line.split()[0])), f"{package}: {line}"
 
 
+def test_documents_and_examples_are_there():
+    lists = [*DEBIAN.glob("*.docs"), *DEBIAN.glob("*.examples")]
+    assert {path.stem for path in lists} <= set(PACKAGES)
+    for path in lists:
+        for name in path.read_text().split():
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
+
+
 def test_packages_are_those_of_control():
     control = (DEBIAN / "control").read_text()
     assert re.findall(r"^Package: (\S+)$", control, re.M) == PACKAGES
