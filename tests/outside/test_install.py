@@ -63,7 +63,7 @@ class Machine:
         """A shell's commands, each of which has to end well; what they print."""
         done = self.namespace.run(
             "env", "-i", f"HOME={self.home}", f"PATH={self.path}", "LC_ALL=C.UTF-8",
-            "sh", "-e", "-c", f"cd '{folder}'\n{script}", seconds=1500)
+            "sh", "-e", "-c", f"cd '{folder}'\n{script}", seconds=3000)
         assert done.returncode == 0, f"{script}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
