@@ -2,6 +2,7 @@
 #include "client/stats_fetch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct dist_gathered *
 dist_gathered_ref(struct dist_gathered *gathered)
@@ -21,29 +22,60 @@ dist_gathered_unref(struct dist_gathered *gathered)
 	free(gathered);
 }
 
+/* What an allocation takes besides what was asked for, and is rounded up by. */
+#define ALLOCATION 24
+
+static size_t
+text_bytes(const char *text)
+{
+	return text ? ALLOCATION + strlen(text) : 0;
+}
+
+/* Lists grow to twice what they had. */
 static size_t
 counters_bytes(const struct dist_counters *counters)
 {
-	return counters->n * (2 * sizeof(struct dist_counter) + 32);
+	size_t bytes = ALLOCATION + counters->n * 2 * sizeof(struct dist_counter);
+
+	for (size_t i = 0; i < counters->n; i++)
+		bytes += text_bytes(counters->list[i].name);
+	return bytes;
 }
 
-/* What an answer takes in memory, roughly: names are short, and lists grow by halves.
- */
 static size_t
-stats_bytes(const struct dist_node_stats *node)
+times_bytes(const struct dist_times *times)
 {
-	size_t bytes = sizeof(*node) + counters_bytes(&node->counters);
+	return 2 * ALLOCATION + sizeof(*times) + text_bytes(times->name) +
+	       (times->n_buckets + 1) * sizeof(struct dist_times_bucket);
+}
 
-	for (size_t i = 0; i < node->n_procedures; i++) {
-		const struct dist_procedure_stats *procedure = node->procedures[i];
+static size_t
+procedure_bytes(const struct dist_procedure_stats *procedure)
+{
+	size_t bytes = 2 * ALLOCATION + sizeof(*procedure) +
+	               text_bytes(procedure->program_name) +
+	               text_bytes(procedure->version_name) +
+	               text_bytes(procedure->procedure_name) +
+	               counters_bytes(&procedure->counters) +
+	               procedure->n_times * 2 * sizeof(struct dist_times *);
 
-		bytes +=
-			sizeof(*procedure) + 256 + counters_bytes(&procedure->counters);
-		for (size_t j = 0; j < procedure->n_times; j++)
-			bytes += sizeof(struct dist_times) + 64 +
-			         procedure->times[j]->n_buckets *
-			                 sizeof(struct dist_times_bucket);
-	}
+	for (size_t i = 0; i < procedure->n_times; i++)
+		bytes += times_bytes(procedure->times[i]);
+	return bytes;
+}
+
+/* What an answer takes in memory; all of it, for who tells it chooses how long names are. */
+static size_t
+gathered_bytes(const struct dist_stats *stats)
+{
+	const struct dist_node_stats *node = stats->nodes[0];
+	size_t bytes = 5 * ALLOCATION + sizeof(struct dist_gathered) + sizeof(*stats) +
+	               sizeof(*node) + text_bytes(node->name) +
+	               text_bytes(node->address) + counters_bytes(&node->counters) +
+	               node->n_procedures * 2 * sizeof(struct dist_procedure_stats *);
+
+	for (size_t i = 0; i < node->n_procedures; i++)
+		bytes += procedure_bytes(node->procedures[i]);
 	return bytes;
 }
 
@@ -60,6 +92,6 @@ dist_gathered_new(const char *name, const char *address,
 		free(gathered);
 		return NULL;
 	}
-	gathered->bytes = stats_bytes(gathered->stats->nodes[0]);
+	gathered->bytes = gathered_bytes(gathered->stats);
 	return gathered;
 }

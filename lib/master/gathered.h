@@ -10,7 +10,7 @@
 struct dist_gathered {
 	atomic_uint refs;
 	struct dist_stats *stats; /* of one node */
-	size_t bytes;             /* of memory, roughly */
+	size_t bytes;             /* of memory */
 };
 
 /* Given: dist_gathered_unref() it. NULL: no memory. */

@@ -1,0 +1,137 @@
+/* Accounts that no cluster would tell: what they cost a master, and what they spoil. */
+#include "unit/master/registry.h"
+
+#include "base/clock.h"
+#include "master/gathered.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROG 0x20000099
+
+/* --- Accounts ----------------------------------------------------------------- */
+
+/* What is in each of its procedures. */
+struct shape {
+	unsigned n_procedures, n_counters, n_times, n_buckets, name_bytes;
+	uint64_t value;   /* of all counters and buckets */
+	uint32_t program; /* 0: PROG */
+};
+
+static char *
+long_name(unsigned bytes, unsigned number)
+{
+	char *name = malloc(bytes + 12);
+
+	assert_non_null(name);
+	memset(name, 'n', bytes + 12);
+	snprintf(name, bytes + 12, "%u", number);
+	if (strlen(name) < bytes) {
+		name[strlen(name)] = 'n';
+		name[bytes] = '\0';
+	}
+	return name;
+}
+
+static void
+write_counters(dist_stat_counters *counters, const struct shape *shape)
+{
+	static const char *const known[] = { "calls", "ok", "retries", "in_flight" };
+
+	counters->dist_stat_counters_val = calloc(shape->n_counters + 1, sizeof(dist_stat));
+	counters->dist_stat_counters_len = shape->n_counters;
+	for (unsigned i = 0; i < shape->n_counters; i++)
+		counters->dist_stat_counters_val[i] = (dist_stat){
+			i < 4 ? strdup(known[i]) : long_name(64, i),
+			shape->value,
+		};
+}
+
+static void
+write_times(dist_stat_times *times, unsigned number, const struct shape *shape)
+{
+	times->name = number == 0 ? strdup("latency") : long_name(20, number);
+	times->count = times->sum_ns = times->max_ns = shape->value;
+	times->buckets.buckets_val = calloc(shape->n_buckets + 1, sizeof(dist_stat_bucket));
+	times->buckets.buckets_len = shape->n_buckets;
+	for (unsigned i = 0; i < shape->n_buckets; i++)
+		times->buckets.buckets_val[i] = (dist_stat_bucket){
+			(uint64_t)i * 1000, (uint64_t)i * 1000 + 1000, shape->value
+		};
+}
+
+static void
+write_procedure(dist_stat_procedure *procedure, unsigned number, const struct shape *shape)
+{
+	procedure->prog = shape->program ? shape->program : PROG;
+	procedure->vers = 1;
+	procedure->proc = number;
+	procedure->prog_name = long_name(shape->name_bytes, number);
+	procedure->vers_name = long_name(shape->name_bytes, number);
+	procedure->proc_name = long_name(shape->name_bytes, number);
+	write_counters(&procedure->counters, shape);
+	procedure->times.times_val = calloc(shape->n_times + 1, sizeof(dist_stat_times));
+	procedure->times.times_len = shape->n_times;
+	for (unsigned i = 0; i < shape->n_times; i++)
+		write_times(&procedure->times.times_val[i], i, shape);
+}
+
+/* xdr_free() it. */
+static void
+write_account(dist_account *account, unsigned number, const struct shape *shape)
+{
+	dist_stats_result *counted = &account->counted;
+
+	*account = (dist_account){ .name = strdup("hostile") };
+	memcpy(counted->instance, &number, sizeof(number));
+	write_counters(&counted->counters, shape);
+	counted->procedures.procedures_val =
+		calloc(shape->n_procedures + 1, sizeof(dist_stat_procedure));
+	counted->procedures.procedures_len = shape->n_procedures;
+	for (unsigned i = 0; i < shape->n_procedures; i++)
+		write_procedure(&counted->procedures.procedures_val[i], i, shape);
+}
+
+/* --- Memory ------------------------------------------------------------------- */
+
+/* What an account takes is what its bytes say, whatever there is most of in it. */
+static void
+test_all_memory_of_an_account_is_counted(void **state)
+{
+	static const struct shape shapes[] = {
+		{ .n_procedures = 0 },
+		{ .n_procedures = 300, .name_bytes = 1024 },
+		{ .n_procedures = 100, .n_counters = 200 },
+		{ .n_procedures = 100, .n_times = 16 },
+		{ .n_procedures = 10, .n_times = 2, .n_buckets = 1000 },
+		{ .n_procedures = 4000 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct dist_gathered *gathered;
+		dist_account account;
+		size_t before, took, bytes;
+
+		write_account(&account, i, &shapes[i]);
+		before = mallinfo2().uordblks;
+		gathered = dist_gathered_new(account.name, "127.0.0.1:1", &account.counted);
+		took = mallinfo2().uordblks - before;
+		assert_non_null(gathered);
+		bytes = gathered->bytes;
+		dist_gathered_unref(gathered);
+		xdr_free((xdrproc_t)xdr_dist_account, &account);
+		if (took == 0)
+			skip(); /* a sanitizer's allocator does not tell */
+		assert_true(bytes >= took * 9 / 10);
+		assert_true(bytes <= 2 * took + 4096);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_all_memory_of_an_account_is_counted),
+};
+
+CHECK_MAIN(tests)
