@@ -321,7 +321,8 @@ dist_callers_totals(const struct dist_callers_book *book)
 /* --- Begin and end ------------------------------------------------------------ */
 
 enum dist_err
-dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed, size_t max_bytes)
+dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed, size_t max_bytes,
+                 const struct dist_totals *known)
 {
 	struct dist_callers_book *book = calloc(1, sizeof(*book));
 	enum dist_err err;
@@ -336,7 +337,7 @@ dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed, size_t max_
 	if (!err)
 		err = dist_map_init(&book->by_conn, seed);
 	if (!err)
-		err = dist_totals_new(&book->totals, seed);
+		err = dist_totals_new(&book->totals, seed, known);
 	if (err) {
 		dist_callers_free(book);
 		return dist_error_set_plain(err);

@@ -26,10 +26,11 @@ struct dist_caller_row {
 	struct dist_overview_recent recent;
 };
 
-/* @seed  random. @max_bytes  of memory for accounts. Given: dist_callers_free() it.
- * DIST_ENOMEM. */
+/* @seed  random. @max_bytes  of memory for accounts. @known  what nodes told; borrowed.
+ * Given: dist_callers_free() it. DIST_ENOMEM. */
 enum dist_err dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed,
-                               size_t max_bytes) DIST_MUST_CHECK;
+                               size_t max_bytes,
+                               const struct dist_totals *known) DIST_MUST_CHECK;
 void dist_callers_free(struct dist_callers_book *book);
 
 /*

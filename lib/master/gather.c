@@ -462,7 +462,7 @@ dist_gather_totals(struct dist_gather *gather, struct dist_stats **ret_stats)
 	enum dist_err err;
 
 	dist_lock(&gather->lock);
-	err = dist_totals_stats(gather->totals, NULL, ret_stats);
+	err = dist_totals_stats(gather->totals, ret_stats);
 	dist_unlock(&gather->lock);
 	return err;
 }
@@ -541,8 +541,7 @@ dist_gather_caller_totals(struct dist_gather *gather, struct dist_stats **ret_st
 	enum dist_err err;
 
 	dist_lock(&gather->lock);
-	err = dist_totals_stats(dist_callers_totals(gather->callers), gather->totals,
-	                        ret_stats);
+	err = dist_totals_stats(dist_callers_totals(gather->callers), ret_stats);
 	dist_unlock(&gather->lock);
 	return err;
 }
@@ -570,9 +569,10 @@ dist_gather_new(struct dist_gather **ret_gather, struct dist_master *master)
 	memcpy(&seed, master->id, sizeof(seed));
 	err = dist_map_init(&gather->rows, seed);
 	if (!err)
-		err = dist_totals_new(&gather->totals, seed);
+		err = dist_totals_new(&gather->totals, seed, NULL);
 	if (!err)
-		err = dist_callers_new(&gather->callers, seed, gather->max_bytes);
+		err = dist_callers_new(&gather->callers, seed, gather->max_bytes,
+		                       gather->totals);
 	if (!err)
 		err = dist_runtime_start(&gather->runtime, "stats");
 	if (err) {

@@ -3,6 +3,7 @@
 #include "base/histogram.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/outcome.h"
 #include "base/snapshot.h"
 #include "client/stats_fetch.h"
 
@@ -34,6 +35,7 @@ struct total {
 };
 
 struct dist_totals {
+	const struct dist_totals *known; /* NULL: whoever tells is believed */
 	struct dist_map by_number;
 	struct dist_list all;
 	unsigned n;
@@ -75,28 +77,6 @@ copy_name(const char *name)
 }
 
 static struct total *
-total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
-{
-	struct total *total =
-		totals->n < DIST_TOTALS_MAX ? calloc(1, sizeof(*total)) : NULL;
-
-	if (!total)
-		return NULL;
-	total->like = (struct dist_procedure_stats){
-		.program = like->program,
-		.version = like->version,
-		.procedure = like->procedure,
-		.program_name = copy_name(like->program_name),
-		.version_name = copy_name(like->version_name),
-		.procedure_name = copy_name(like->procedure_name),
-	};
-	dist_map_add(&totals->by_number, &total->by_number, total_hash(totals, like));
-	dist_list_append(&totals->all, &total->link);
-	totals->n++;
-	return total;
-}
-
-static struct total *
 total_find(const struct dist_totals *totals, const struct dist_procedure_stats *like)
 {
 	struct total *total;
@@ -106,15 +86,6 @@ total_find(const struct dist_totals *totals, const struct dist_procedure_stats *
 			return total;
 	}
 	return NULL;
-}
-
-/* NULL: there are too many. */
-static struct total *
-total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
-{
-	struct total *total = total_find(totals, like);
-
-	return total ? total : total_new(totals, like);
 }
 
 static struct total_counter *
@@ -150,6 +121,72 @@ total_times(struct total *total, const char *name)
 	strcpy(times->name, name);
 	total->times[total->n_times++] = times;
 	return &times->histogram;
+}
+
+/* What clusters count has its place, whatever else was told before. */
+static void
+total_reserve(struct total *total)
+{
+	static const char *const names[] = {
+		"calls",
+#define OUTCOME_NAME(name, text) text,
+		DIST_OUTCOMES(OUTCOME_NAME)
+#undef OUTCOME_NAME
+		"retries", "hedges", "hedges_won", "undecodable", "call_bytes", "reply_bytes",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)total_counter(total, names[i]);
+	(void)total_times(total, "latency");
+}
+
+static struct total *
+total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	struct total *total = calloc(1, sizeof(*total));
+
+	if (!total)
+		return NULL;
+	total->like = (struct dist_procedure_stats){
+		.program = like->program,
+		.version = like->version,
+		.procedure = like->procedure,
+	};
+	if (totals->known) {
+		total_reserve(total);
+	} else {
+		total->like.program_name = copy_name(like->program_name);
+		total->like.version_name = copy_name(like->version_name);
+		total->like.procedure_name = copy_name(like->procedure_name);
+	}
+	dist_map_add(&totals->by_number, &total->by_number, total_hash(totals, like));
+	dist_list_append(&totals->all, &total->link);
+	totals->n++;
+	return total;
+}
+
+/* One place is for the others; one half of all is for what is known to exist. */
+static bool
+has_room(const struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	bool known = !totals->known || total_find(totals->known, like);
+
+	return totals->n < (known ? DIST_TOTALS_MAX - 1 : DIST_TOTALS_MAX / 2);
+}
+
+/* Where it is counted: where there are too many, with all others. NULL: no memory. */
+static struct total *
+total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
+{
+	static const struct dist_procedure_stats others;
+	struct total *total = total_find(totals, like);
+
+	if (total)
+		return total;
+	if (has_room(totals, like))
+		return total_new(totals, like);
+	total = total_find(totals, &others);
+	return total ? total : total_new(totals, &others);
 }
 
 /* --- Adding ----------------------------------------------------------------------- */
@@ -251,7 +288,8 @@ dist_totals_add(struct dist_totals *totals, const struct dist_node_stats *now,
 /* --- The whole -------------------------------------------------------------------- */
 
 enum dist_err
-dist_totals_new(struct dist_totals **ret_totals, uint64_t seed)
+dist_totals_new(struct dist_totals **ret_totals, uint64_t seed,
+                const struct dist_totals *known)
 {
 	struct dist_totals *totals = calloc(1, sizeof(*totals));
 
@@ -261,6 +299,7 @@ dist_totals_new(struct dist_totals **ret_totals, uint64_t seed)
 		free(totals);
 		return dist_error_set_plain(DIST_ENOMEM);
 	}
+	totals->known = known;
 	dist_list_init(&totals->all);
 	*ret_totals = totals;
 	return DIST_OK;
@@ -281,18 +320,16 @@ dist_totals_free(struct dist_totals *totals)
 
 /* The numbers of @total, and the names, if those are known. */
 static const struct dist_procedure_stats *
-named(const struct total *total, const struct dist_totals *names)
+named(const struct dist_totals *totals, const struct total *total)
 {
-	const struct total *other = NULL;
+	const struct total *other =
+		totals->known ? total_find(totals->known, &total->like) : NULL;
 
-	if (names && !total->like.procedure_name)
-		other = total_find(names, &total->like);
 	return other ? &other->like : &total->like;
 }
 
 enum dist_err
-dist_totals_stats(const struct dist_totals *totals, const struct dist_totals *names,
-                  struct dist_stats **ret_stats)
+dist_totals_stats(const struct dist_totals *totals, struct dist_stats **ret_stats)
 {
 	struct dist_snapshot snapshot;
 	struct total *total, *next;
@@ -300,7 +337,7 @@ dist_totals_stats(const struct dist_totals *totals, const struct dist_totals *na
 	dist_snapshot_init(&snapshot);
 	dist_snapshot_node(&snapshot, NULL, NULL, NULL);
 	DIST_LIST_EACH (total, next, &totals->all, link) {
-		dist_snapshot_procedure(&snapshot, named(total, names));
+		dist_snapshot_procedure(&snapshot, named(totals, total));
 		for (unsigned i = 0; i < total->n_counters; i++)
 			dist_snapshot_counter(&snapshot, total->counters[i].name,
 			                      total->counters[i].value);

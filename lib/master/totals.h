@@ -10,13 +10,20 @@
 
 #include <dist/stats.h>
 
-#define DIST_TOTALS_MAX 4096 /* procedures; others are not counted */
+#define DIST_TOTALS_MAX 4096 /* procedures; others count as procedure 0 of program 0 */
 
 struct dist_totals;
 
-/* @seed  random. Given: dist_totals_free() it. DIST_ENOMEM. */
-enum dist_err dist_totals_new(struct dist_totals **ret_totals, uint64_t seed)
-	DIST_MUST_CHECK;
+/*
+ * @seed   random.
+ * @known  for what anybody may tell, as callers do; borrowed. It has the names, which
+ *         nobody else is believed, and what is not in it takes no more than half of the
+ *         room. NULL: what nodes tell.
+ *
+ * Given: dist_totals_free() it. DIST_ENOMEM.
+ */
+enum dist_err dist_totals_new(struct dist_totals **ret_totals, uint64_t seed,
+                              const struct dist_totals *known) DIST_MUST_CHECK;
 void dist_totals_free(struct dist_totals *totals);
 
 /*
@@ -27,11 +34,9 @@ void dist_totals_free(struct dist_totals *totals);
 void dist_totals_add(struct dist_totals *totals, const struct dist_node_stats *now,
                      const struct dist_node_stats *before);
 
-/* One node without a name, in the order in which procedures were first heard of. Names
- * that nobody told are those in @names, if they are there; it may be NULL. Given:
+/* One node without a name, in the order in which procedures were first heard of. Given:
  * dist_stats_free() it. DIST_ENOMEM. */
 enum dist_err dist_totals_stats(const struct dist_totals *totals,
-                                const struct dist_totals *names,
                                 struct dist_stats **ret_stats) DIST_MUST_CHECK;
 
 #endif

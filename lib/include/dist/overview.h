@@ -118,15 +118,16 @@ DIST_PUBLIC enum dist_err dist_master_overview(struct dist_overview **ret_overvi
 /*
  * What all nodes came to that this master has asked, those that left included: one node
  * without a name, with procedures whose counters and times never fall, in_flight apart,
- * which is of now. 4096 procedures at most. Given: dist_stats_free() it. DIST_EINVAL:
- * it asks nobody, for want of stats_ms; DIST_ENOMEM; DIST_EFORKED.
+ * which is of now. 4096 procedures at most: the calls of others count as procedure 0 of
+ * program 0. Given: dist_stats_free() it. DIST_EINVAL: it asks nobody, for want of
+ * stats_ms; DIST_ENOMEM; DIST_EFORKED.
  */
 DIST_PUBLIC enum dist_err dist_master_totals(struct dist_stats **ret_stats,
                                              struct dist_master *master)
 	DIST_MUST_CHECK;
 
 /* The same of all callers, as they have counted it themselves. Names are known of the
- * procedures that a node has told. */
+ * procedures that a node has told; half of the room is theirs. */
 DIST_PUBLIC enum dist_err dist_master_caller_totals(struct dist_stats **ret_stats,
                                                     struct dist_master *master)
 	DIST_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "master/totals.h"
 #include "support/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PROG 0x20000099
@@ -59,7 +60,7 @@ totals_new(void)
 {
 	struct dist_totals *totals;
 
-	assert_ok(dist_totals_new(&totals, 7));
+	assert_ok(dist_totals_new(&totals, 7, NULL));
 	return totals;
 }
 
@@ -68,7 +69,7 @@ assert_total(const struct dist_totals *totals, const char *name, uint64_t value)
 {
 	struct dist_stats *stats;
 
-	assert_ok(dist_totals_stats(totals, NULL, &stats));
+	assert_ok(dist_totals_stats(totals, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	assert_int_equal(
 		dist_counters_value(&stats->nodes[0]->procedures[0]->counters, name),
@@ -89,7 +90,7 @@ test_answers_of_two_nodes_add_up(void **state)
 	(void)state;
 	dist_totals_add(totals, answer(&a, 100, 2, 1, 10), NULL);
 	dist_totals_add(totals, answer(&b, 50, 1, 0, 0), NULL);
-	assert_ok(dist_totals_stats(totals, NULL, &stats));
+	assert_ok(dist_totals_stats(totals, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	sum = stats->nodes[0]->procedures[0];
 	assert_string_equal(sum->program_name, "TRIAL_PROG");
@@ -144,7 +145,7 @@ test_totals_never_fall_whatever_a_node_says(void **state)
 	dist_totals_add(totals, answer(&before, 100, 0, 0, 10), NULL);
 	dist_totals_add(totals, answer(&now, 40, 0, 0, 3), &before.node);
 	assert_total(totals, "calls", 100);
-	assert_ok(dist_totals_stats(totals, NULL, &stats));
+	assert_ok(dist_totals_stats(totals, &stats));
 	assert_int_equal(stats->nodes[0]->procedures[0]->times[0]->count, 100);
 	dist_stats_free(stats);
 	dist_totals_free(totals);
@@ -154,6 +155,7 @@ static void
 test_there_are_no_more_procedures_than_that(void **state)
 {
 	struct dist_totals *totals = totals_new();
+	const struct dist_procedure_stats *last;
 	struct dist_stats *stats;
 	struct answer it;
 
@@ -164,10 +166,100 @@ test_there_are_no_more_procedures_than_that(void **state)
 		it.procedure.n_times = 0;
 		dist_totals_add(totals, &it.node, NULL);
 	}
-	assert_ok(dist_totals_stats(totals, NULL, &stats));
+	assert_ok(dist_totals_stats(totals, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, DIST_TOTALS_MAX);
+	/* The others are together the last one. */
+	last = stats->nodes[0]->procedures[DIST_TOTALS_MAX - 1];
+	assert_int_equal(last->program, 0);
+	assert_int_equal(dist_counters_value(&last->counters, "calls"), 11);
 	dist_stats_free(stats);
 	dist_totals_free(totals);
+}
+
+static uint64_t
+total_of(const struct dist_totals *totals, uint32_t prog, uint32_t proc, const char *name)
+{
+	struct dist_stats *stats;
+	uint64_t value = 0;
+
+	assert_ok(dist_totals_stats(totals, &stats));
+	for (size_t i = 0; i < stats->nodes[0]->n_procedures; i++) {
+		const struct dist_procedure_stats *it = stats->nodes[0]->procedures[i];
+
+		if (it->program == prog && it->procedure == proc)
+			value += dist_counters_value(&it->counters, name);
+	}
+	dist_stats_free(stats);
+	return value;
+}
+
+/* Anybody may call himself a caller, and tell of any procedure. */
+static void
+test_what_nodes_know_is_not_crowded_out(void **state)
+{
+	struct dist_totals *nodes = totals_new(), *callers;
+	struct answer it;
+
+	(void)state;
+	assert_ok(dist_totals_new(&callers, 7, nodes));
+	for (uint32_t i = 0; i < 2 * DIST_TOTALS_MAX; i++) {
+		answer(&it, 1, 0, 0, 0);
+		it.procedure.procedure = 1000 + i;
+		dist_totals_add(callers, &it.node, NULL);
+	}
+	dist_totals_add(nodes, answer(&it, 5, 0, 0, 0), NULL);
+	dist_totals_add(callers, answer(&it, 7, 0, 0, 0), NULL);
+	assert_int_equal(total_of(callers, PROG, 2, "calls"), 7);
+	/* And nothing is lost. */
+	assert_int_equal(total_of(callers, 0, 0, "calls"),
+	                 2 * DIST_TOTALS_MAX - DIST_TOTALS_MAX / 2);
+	dist_totals_free(callers);
+	dist_totals_free(nodes);
+}
+
+static void
+assert_latencies_and_no_name(const struct dist_totals *totals, uint64_t n)
+{
+	const struct dist_procedure_stats *procedure;
+	struct dist_stats *stats;
+	const struct dist_times *times;
+
+	assert_ok(dist_totals_stats(totals, &stats));
+	procedure = stats->nodes[0]->procedures[0];
+	times = dist_times_find(procedure, "latency");
+	assert_non_null(times);
+	assert_int_equal(times->count, n);
+	assert_null(procedure->procedure_name);
+	dist_stats_free(stats);
+}
+
+static void
+test_what_clusters_count_is_not_crowded_out(void **state)
+{
+	struct dist_totals *nodes = totals_new(), *callers;
+	char names[64][8];
+	struct dist_counter counters[64];
+	struct answer it;
+
+	(void)state;
+	assert_ok(dist_totals_new(&callers, 7, nodes));
+	answer(&it, 1, 0, 0, 0);
+	for (unsigned i = 0; i < 64; i++) {
+		snprintf(names[i], sizeof(names[i]), "junk%u", i);
+		counters[i] = (struct dist_counter){ names[i], 1 };
+		it.procedure.counters = (struct dist_counters){ counters, i + 1 };
+		it.times.name = names[i];
+		it.procedure.procedure_name = "LIE";
+		dist_totals_add(callers, &it.node, NULL);
+	}
+	answer(&it, 7, 0, 0, 0);
+	it.times.name = "latency";
+	dist_totals_add(callers, &it.node, NULL);
+	assert_int_equal(total_of(callers, PROG, 2, "calls"), 7);
+	assert_int_equal(total_of(callers, PROG, 2, "ok"), 7);
+	assert_latencies_and_no_name(callers, 7);
+	dist_totals_free(callers);
+	dist_totals_free(nodes);
 }
 
 /* --- Of late ---------------------------------------------------------------------- */
@@ -245,6 +337,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_node_that_leaves_takes_only_what_is_in_flight),
 	cmocka_unit_test(test_totals_never_fall_whatever_a_node_says),
 	cmocka_unit_test(test_there_are_no_more_procedures_than_that),
+	cmocka_unit_test(test_what_nodes_know_is_not_crowded_out),
+	cmocka_unit_test(test_what_clusters_count_is_not_crowded_out),
 	cmocka_unit_test(test_recent_is_what_came_between_two_answers),
 	cmocka_unit_test(test_nothing_of_late_has_no_percentiles),
 	cmocka_unit_test(test_the_frameworks_own_calls_are_not_a_nodes_work),
