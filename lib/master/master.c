@@ -20,6 +20,9 @@
 #define SERVICES_MAX   1024
 #define ATTRIBUTES_MAX 64
 #define NAME_MAX_BYTES 255
+/* The longest account of a cluster, and some. Those who tell of more, whatever it is, would
+ * keep others waiting for a heartbeat's answer. */
+#define DECODE_MAX_BYTES ((size_t)8 * 1024 * 1024)
 /* 10,000 nodes with some procedures each. */
 #define STATS_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
@@ -139,6 +142,7 @@ master_make_server(struct dist_master *master)
 		.queue = QUEUE,
 		.max_deferred = MAX_DEFERRED,
 		.max_record_bytes = master->options.max_record_bytes,
+		.max_decode_bytes = DECODE_MAX_BYTES,
 		.max_buffered_bytes = master->options.max_buffered_bytes,
 		.max_connections = master->options.max_connections,
 		.max_connections_per_peer = master->options.max_connections_per_peer,

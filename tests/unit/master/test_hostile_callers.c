@@ -1,7 +1,7 @@
 /* Accounts that no cluster would tell: what they cost a master, and what they spoil. */
 #include "unit/master/registry.h"
 
-#include "base/clock.h"
+#include "base/histogram.h"
 #include "master/gathered.h"
 
 #include <malloc.h>
@@ -94,6 +94,18 @@ write_account(dist_account *account, unsigned number, const struct shape *shape)
 		write_procedure(&counted->procedures.procedures_val[i], i, shape);
 }
 
+static enum clnt_stat
+tell(struct registry *registry, unsigned number, const struct shape *shape, u_int *next_ms)
+{
+	dist_account account;
+	enum clnt_stat stat;
+
+	write_account(&account, number, shape);
+	stat = dist_account_1(account, next_ms, registry->clnt);
+	xdr_free((xdrproc_t)xdr_dist_account, &account);
+	return stat;
+}
+
 /* --- Memory ------------------------------------------------------------------- */
 
 /* What an account takes is what its bytes say, whatever there is most of in it. */
@@ -130,8 +142,39 @@ test_all_memory_of_an_account_is_counted(void **state)
 	}
 }
 
+/* --- Time --------------------------------------------------------------------- */
+
+/* As many procedures as a cluster counts, with calls that took anything from nothing to
+ * hours; and what it would take too long to read. */
+static void
+test_only_as_much_is_read_as_a_cluster_has_to_tell(void **state)
+{
+	static const struct shape longest = { .n_procedures = 257,
+		                              .n_counters = 20,
+		                              .n_times = 1,
+		                              .n_buckets = DIST_HISTOGRAM_BUCKETS,
+		                              .value = 1 };
+	static const struct shape longer = { .n_procedures = 4096,
+		                             .n_counters = 64,
+		                             .n_times = 1,
+		                             .n_buckets = 100,
+		                             .name_bytes = 1024,
+		                             .value = 1 };
+	struct registry registry;
+	u_int next_ms = 0;
+
+	(void)state;
+	registry_open(&registry, &(struct dist_master_options){ .stats_ms = 20 });
+	assert_int_equal(tell(&registry, 1, &longest, &next_ms), RPC_SUCCESS);
+	assert_int_equal(next_ms, 20);
+	assert_int_equal(tell(&registry, 2, &longer, &next_ms), RPC_CANTDECODEARGS);
+	assert_int_equal(tell(&registry, 1, &longest, &next_ms), RPC_SUCCESS);
+	registry_close(&registry);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_all_memory_of_an_account_is_counted),
+	cmocka_unit_test(test_only_as_much_is_read_as_a_cluster_has_to_tell),
 };
 
 CHECK_MAIN(tests)
