@@ -73,8 +73,9 @@ def test_what_is_not_there_is_told(cluster):
     node = cluster.node(master.address, name="only")
     for name, status, message in [
             ("ARITH_PROG/ARITH_SUB", 2, "the program has no procedure 'ARITH_SUB'"),
-            ("ARITH_PROG/2/ARITH_SUM", 1, "no live node serves 'ARITH_PROG/2'"),
-            ("OTHER_PROG/ARITH_SUM", 1, "no live node serves 'OTHER_PROG'"),
+            ("ARITH_PROG/2/ARITH_SUM", 1,
+             "no live node serves 'ARITH_PROG/2': see 'distctl services'"),
+            ("OTHER_PROG/ARITH_SUM", 1, "no live node serves 'OTHER_PROG': see 'distctl services'"),
             ("ARITH_SUM", 2, "'ARITH_SUM': without a FILE.x, say PROGRAM/PROCEDURE or "
                              "PROGRAM/VERSION/PROCEDURE")]:
         done = cluster.ctl(master.address, "call", name, "[[1]]")
@@ -85,7 +86,7 @@ def test_what_is_not_there_is_told(cluster):
     assert done.stderr == (f"distctl: {where(node)} hands out no interface of 'OTHER_PROG': "
                            "give a FILE.x\n")
     done = cluster.ctl(master.address, "--node", "only", "call", "OTHER_PROG/A", "[[1]]")
-    assert done.stderr == "distctl: only does not serve 'OTHER_PROG'\n"
+    assert done.stderr == "distctl: only does not serve 'OTHER_PROG': see 'distctl nodes'\n"
 
 
 # --- What there is to call ------------------------------------------------------------

@@ -149,7 +149,8 @@ refuse_empty(const struct live *live, const struct wanted *wanted)
 
 	if (!program->text)
 		return where ? program_fail("%s has no interface to hand out", where)
-		             : program_fail("no live node serves a program");
+		             : program_fail("no live node serves a program: start "
+		                            "distnode with a module");
 	return program_fail("%s%s '%.*s%s%.*s'%s", where ? where : "no live node",
 	                    live->config->address ? " hands out no interface of"
 	                    : where               ? " does not serve"
@@ -157,7 +158,9 @@ refuse_empty(const struct live *live, const struct wanted *wanted)
 	                    (int)program->length, program->text,
 	                    version->text ? "/" : "", (int)version->length,
 	                    version->text ? version->text : "",
-	                    live->config->address ? ": give a FILE.x" : "");
+	                    live->config->address ? ": give a FILE.x"
+	                    : where               ? ": see 'distctl nodes'"
+	                                          : ": see 'distctl services'");
 }
 
 /* --- Their interfaces ------------------------------------------------------------- */
