@@ -7,6 +7,7 @@
 #include <dist/cluster.h>
 #include <dist/node.h>
 #include <dist/overview.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -304,6 +305,112 @@ test_a_master_that_returns_is_told_all(void **state)
 	assert_int_equal(total(f, NULLPROC, "ok"), 5);
 }
 
+/* --- Many at once ------------------------------------------------------------- */
+
+#define N_PROGRAMS 4
+#define N_CLUSTERS 15
+
+/* Opens clusters and closes them: each is told of by its follower and, at the same moment,
+ * a last time. */
+static void *
+come_and_go(void *arg)
+{
+	struct fixture *f = arg;
+
+	for (unsigned i = 0; i < N_CLUSTERS; i++) {
+		struct dist_cluster *cluster = open_cluster(f);
+
+		for (unsigned j = 0; j < 1 + i % 4; j++) {
+			call(cluster, 1 + i);
+			if (j % 2)
+				usleep(1000 * (i % 3)); /* it may be told, or not */
+		}
+		dist_cluster_close(cluster);
+	}
+	return NULL;
+}
+
+static uint64_t
+n_calls_of_one(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < N_CLUSTERS; i++)
+		n += (uint64_t)(1 + i % 4) * (1 + i);
+	return n;
+}
+
+static void
+test_no_call_of_many_is_lost_or_counted_twice(void **state)
+{
+	pthread_t threads[N_PROGRAMS];
+	struct fixture f;
+
+	(void)state;
+	begin(&f, &(struct dist_master_options){ .stats_ms = 1 });
+	for (unsigned i = 0; i < N_PROGRAMS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &f), 0);
+	for (unsigned i = 0; i < N_PROGRAMS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(total(&f, NULLPROC, "ok"), N_PROGRAMS * n_calls_of_one());
+	assert_int_equal(total(&f, NULLPROC, "calls"), N_PROGRAMS * n_calls_of_one());
+	await_callers(&f, 0);
+	end(&f);
+}
+
+/* Calls until the cluster is closed. */
+static void *
+call_on(void *arg)
+{
+	CLIENT *clnt = arg;
+	static const struct timeval unused;
+
+	while (clnt_call(clnt, NULLPROC, (xdrproc_t)xdr_void, NULL, (xdrproc_t)xdr_void,
+	                 NULL, unused) == RPC_SUCCESS)
+		;
+	return NULL;
+}
+
+/* The master's own cluster (@own), or one by the network, is closed under its callers. */
+static void
+close_under_callers(struct fixture *f, bool own)
+{
+	const struct dist_call_options options = { .timeout_ms = PATIENCE_MS };
+	struct dist_cluster *cluster = NULL;
+	uint64_t before = total(f, NULLPROC, "ok");
+	pthread_t threads[2];
+	CLIENT *clnt;
+
+	if (own)
+		assert_ok(dist_cluster_of(&cluster, f->registry.master, NULL));
+	else
+		cluster = open_cluster(f);
+	assert_ok(dist_cluster_wait_nodes(cluster, PROG, 1, 1, PATIENCE_MS));
+	clnt = dist_client_create_with(cluster, PROG, 1, &options);
+	assert_non_null(clnt);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, call_on, clnt), 0);
+	while (total(f, NULLPROC, "ok") == before)
+		usleep(1000);
+	dist_cluster_close(cluster);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	clnt_destroy(clnt);
+}
+
+static void
+test_clusters_are_closed_under_their_callers(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, &(struct dist_master_options){ .stats_ms = 1 });
+	for (unsigned i = 0; i < 10; i++)
+		close_under_callers(&f, i % 2);
+	await_callers(&f, 0);
+	end(&f);
+}
+
 /* --- By hand ------------------------------------------------------------------ */
 
 /* An account of @calls calls of one procedure. */
@@ -543,6 +650,8 @@ static const struct CMUnitTest tests[] = {
 	WITH_MASTER(test_procedures_have_the_names_that_nodes_tell),
 	WITH_MASTER(test_a_cluster_of_the_masters_own_process_tells_too),
 	WITH_MASTER(test_a_master_that_returns_is_told_all),
+	cmocka_unit_test(test_no_call_of_many_is_lost_or_counted_twice),
+	cmocka_unit_test(test_clusters_are_closed_under_their_callers),
 	WITH_MASTER(test_totals_never_fall_and_nothing_is_added_twice),
 	WITH_MASTER(test_one_that_was_cut_off_comes_back),
 	WITH_MASTER(test_a_connection_has_one_caller),
