@@ -81,12 +81,14 @@ account_make(dist_account *ret_account, struct dist_cluster *cluster, bool last)
 /* --- Turns --------------------------------------------------------------------------- */
 
 void
-dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn)
+dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn,
+                  const dist_id master)
 {
 	dist_lock(&cluster->lock);
 	turn->n_told = NOTHING_TOLD;
-	if (turn->due_ns == DIST_NEVER)
+	if (turn->due_ns == DIST_NEVER || memcmp(turn->master, master, sizeof(dist_id)) != 0)
 		turn->due_ns = 0;
+	memcpy(turn->master, master, sizeof(dist_id));
 	dist_unlock(&cluster->lock);
 }
 

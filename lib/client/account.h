@@ -17,12 +17,15 @@ struct dist_cluster;
 
 /* Of one master, guarded by the cluster's lock; dist_account_anew() begins it. */
 struct dist_account_turn {
+	dist_id master;  /* that is told */
 	uint64_t n_told; /* calls that the last account had */
 	int64_t due_ns;  /* not before; DIST_NEVER: the master wants none */
 };
 
-/* The master is reached anew: it may be another process, that has been told nothing. */
-void dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn);
+/* @master is reached anew. Another one than before has been told nothing, and is told at
+ * once, whatever came of the last account. */
+void dist_account_anew(struct dist_cluster *cluster, struct dist_account_turn *turn,
+                       const dist_id master);
 
 /* When it is time to look for something to tell. In the past: there is, now; DIST_NEVER:
  * the time has come, and nothing was counted since the last account. */

@@ -346,7 +346,7 @@ follower_watch(struct dist_follower *follower, struct dist_peer *peer)
 
 	if (!clnt)
 		return dist_error_last();
-	dist_account_anew(follower->cluster, &follower->turn);
+	dist_account_anew(follower->cluster, &follower->turn, follower->master_id);
 	err = dist_account_tell(follower->cluster, &follower->turn, clnt);
 	while (!err && !follower_stopping(follower)) {
 		follower_rest_until(next_ns);
@@ -478,7 +478,7 @@ follower_main(void *arg)
 {
 	struct dist_follower *follower = arg;
 
-	dist_account_anew(follower->cluster, &follower->turn);
+	dist_account_anew(follower->cluster, &follower->turn, follower->master_id);
 	while (!follower_stopping(follower)) {
 		if (!follower->source.next)
 			follower_round(follower);

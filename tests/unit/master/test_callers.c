@@ -3,6 +3,8 @@
 #include "unit/master/registry.h"
 
 #include "base/clock.h"
+#include "client/account.h"
+#include "client/peer_internal.h"
 
 #include <dist/cluster.h>
 #include <dist/node.h>
@@ -481,6 +483,31 @@ hang_up(struct line *line)
 	dist_peer_close(line->peer);
 }
 
+/* The account that was on its way when a master ended is not what the next one waits for. */
+static void
+test_another_master_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct dist_cluster *cluster = open_cluster(f);
+	struct dist_account_turn turn = { .n_told = 0 };
+	const dist_id one = { 1 }, another = { 2 };
+	struct line line = dial(f);
+
+	call(cluster, 1);
+	dist_account_anew(cluster, &turn, one);
+	assert_true(dist_deadline_passed(dist_account_due_ns(cluster, &turn)));
+	dist_peer_shut(line.peer, DIST_ECLOSED);
+	assert_int_not_equal(dist_account_tell(cluster, &turn, line.clnt), DIST_OK);
+	assert_false(dist_deadline_passed(dist_account_due_ns(cluster, &turn)));
+	/* The same one: should that account be what it does not stand, it is spared. */
+	dist_account_anew(cluster, &turn, one);
+	assert_false(dist_deadline_passed(dist_account_due_ns(cluster, &turn)));
+	dist_account_anew(cluster, &turn, another);
+	assert_true(dist_deadline_passed(dist_account_due_ns(cluster, &turn)));
+	hang_up(&line);
+	dist_cluster_close(cluster);
+}
+
 static void
 test_totals_never_fall_and_nothing_is_added_twice(void **state)
 {
@@ -652,6 +679,7 @@ static const struct CMUnitTest tests[] = {
 	WITH_MASTER(test_a_master_that_returns_is_told_all),
 	cmocka_unit_test(test_no_call_of_many_is_lost_or_counted_twice),
 	cmocka_unit_test(test_clusters_are_closed_under_their_callers),
+	WITH_MASTER(test_another_master_is_told_at_once),
 	WITH_MASTER(test_totals_never_fall_and_nothing_is_added_twice),
 	WITH_MASTER(test_one_that_was_cut_off_comes_back),
 	WITH_MASTER(test_a_connection_has_one_caller),
