@@ -179,20 +179,34 @@ def test_a_node_that_does_not_answer(cluster):
     assert "did not answer in time; look whether it is stopped" in found
 
 
-def test_nodes_are_asked_at_once_and_told_in_order(fake):
-    """None of them answers before all have been asked."""
+@pytest.fixture
+def together(fake):
+    """A master, and the names of nodes none of which answers before all have been asked."""
     names = [f"node-{i}" for i in range(10)]
-    together = threading.Barrier(len(names), timeout=60)
+    barrier = threading.Barrier(len(names), timeout=60)
     master = fake()
-    nodes = [fake(runs=name.encode() * 2 + b"....", counters=lambda: {"calls": together.wait()})
+    nodes = [fake(runs=name.encode() * 2 + b"....", counters=lambda: {"calls": barrier.wait()})
              for name in names]
     master.list(*[entry(name.encode() * 2 + b"....", name, node.port)
                   for name, node in zip(names, nodes)])
+    return master, names
+
+
+def test_nodes_are_asked_at_once_and_told_in_order(together):
+    master, names = together
     done, checks = doctor("--masters", master.address, "--timeout-ms", "60000")
     assert done.returncode == 0, done.stdout
     assert [subject for check, subject in checks if check == "node"] == names
     _, found = checks["version", "master " + master.address]
     assert found.startswith("unknown, as 11 of 11 masters and nodes; this distctl is ")
+
+
+def test_so_they_are_by_stats(together):
+    master, names = together
+    done = command(Cluster.program("distctl"), "--masters", master.address,
+                   "--timeout-ms", "60000", "stats", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [node["name"] for node in json.loads(done.stdout)["nodes"]] == names
 
 
 def test_another_process_at_the_address_of_a_node(fake):

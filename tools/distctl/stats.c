@@ -1,6 +1,7 @@
 /* distctl stats: what nodes, or else all of them, count of their procedures. */
 #include "distctl/config.h"
 
+#include "distctl/crowd.h"
 #include "distctl/figures.h"
 #include "distctl/json.h"
 #include "distctl/masters.h"
@@ -12,6 +13,7 @@
 #include <dist/stats.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* What the answers go to: one of the two. */
 struct output {
@@ -124,44 +126,80 @@ node_json(const char *name, const char *address, const struct dist_node_stats *n
 
 /* --- Asking ---------------------------------------------------------------------- */
 
-static int
-show_node(struct output *output, const dist_node_entry *entry, int64_t timeout_ms)
-{
-	char address[TEXT_ADDRESS_MAX];
-	struct dist_stats *stats;
+/* At once, each by a connection. */
+#define N_ASKERS 32
+#define WHY_MAX  640
 
-	if (!entry)
-		return PROGRAM_FAILED; /* view_find() said so */
-	if (entry->endpoints.endpoints_len == 0)
-		return program_fail("%s: its master knows no address of it",
-		                    entry->name);
-	text_address(&entry->endpoints.endpoints_val[0], address);
-	if (dist_stats_fetch(&stats, address, timeout_ms))
-		return program_fail("%s: %s", entry->name, dist_error_text());
+struct answer {
+	const dist_node_entry *entry; /* NULL: view_find() said why */
+	char address[TEXT_ADDRESS_MAX];
+	struct dist_stats *stats; /* NULL: there is none, for the reason @why */
+	char why[WHY_MAX];
+};
+
+struct round {
+	struct answer *answers;
+	size_t n;
+	int64_t timeout_ms;
+};
+
+static void
+ask(size_t i, void *arg)
+{
+	const struct round *round = arg;
+	struct answer *answer = &round->answers[i];
+
+	if (!answer->entry)
+		return;
+	if (answer->entry->endpoints.endpoints_len == 0) {
+		snprintf(answer->why, WHY_MAX, "its master knows no address of it");
+		return;
+	}
+	text_address(&answer->entry->endpoints.endpoints_val[0], answer->address);
+	if (dist_stats_fetch(&answer->stats, answer->address, round->timeout_ms))
+		snprintf(answer->why, WHY_MAX, "%s", dist_error_text());
+}
+
+static int
+show(struct output *output, const struct answer *answer)
+{
+	const struct dist_node_stats *node;
+
+	if (!answer->entry)
+		return PROGRAM_FAILED;
+	if (!answer->stats)
+		return program_fail("%s: %s", answer->entry->name, answer->why);
+	node = answer->stats->nodes[0];
 	if (output->json)
 		json_add(output->json,
-		         node_json(entry->name, address, stats->nodes[0]));
-	for (size_t i = 0; !output->json && i < stats->nodes[0]->n_procedures; i++)
-		add_row(&output->table, entry->name, stats->nodes[0]->procedures[i]);
-	dist_stats_free(stats);
+		         node_json(answer->entry->name, answer->address, node));
+	for (size_t i = 0; !output->json && i < node->n_procedures; i++)
+		add_row(&output->table, answer->entry->name, node->procedures[i]);
 	return PROGRAM_DONE;
 }
 
-/* Whoever answers is shown, also when somebody does not. */
+/* Whoever answers is shown, also when somebody does not, which all wait for together. */
 static int
 show_nodes(struct output *output, const struct view *view, const struct config *config)
 {
-	size_t n = config->n_names ? config->n_names : view->n_nodes;
+	struct round round = { .n = config->n_names ? config->n_names : view->n_nodes,
+		               .timeout_ms = config->timeout_ms };
 	int status = PROGRAM_DONE;
 
-	for (size_t i = 0; i < n; i++) {
-		const dist_node_entry *entry =
-			config->n_names ? view_find(view, config->names[i])
-					: view->nodes[i];
-
-		if (show_node(output, entry, config->timeout_ms))
+	round.answers = calloc(round.n + 1, sizeof(*round.answers));
+	if (!round.answers)
+		return program_fail("out of memory");
+	for (size_t i = 0; i < round.n; i++)
+		round.answers[i].entry = config->n_names
+		                                 ? view_find(view, config->names[i])
+		                                 : view->nodes[i];
+	crowd_ask(round.n, N_ASKERS, ask, &round);
+	for (size_t i = 0; i < round.n; i++) {
+		if (show(output, &round.answers[i]))
 			status = PROGRAM_FAILED;
+		dist_stats_free(round.answers[i].stats);
 	}
+	free(round.answers);
 	return status;
 }
 
