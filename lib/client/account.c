@@ -19,6 +19,8 @@
 /* After one that did not come through. Should the connection have ended because of it, the
  * cluster's view must not suffer more than now and then. */
 #define LATER_MS 60000
+/* The follower waits for an answer: it looks at nothing else meanwhile. */
+#define TELL_MS 2000
 
 #define HOST_TEXT_MAX 65
 
@@ -134,31 +136,45 @@ is_due(struct dist_cluster *cluster, const struct dist_account_turn *turn)
 
 /* --- Telling ------------------------------------------------------------------------- */
 
-enum dist_err
-dist_account_tell(struct dist_cluster *cluster, struct dist_account_turn *turn, CLIENT *clnt)
+/* Whether @master took it; *ret_next_ms: when it wants the next one. */
+static bool
+call_account(struct dist_peer *master, const dist_account *account, u_int *ret_next_ms)
+{
+	struct dist_call_options options = { .timeout_ms = TELL_MS };
+	CLIENT *clnt = dist_peer_client(master, DIST_REGISTRY, DIST_REGISTRY_V1, &options);
+	enum clnt_stat stat;
+
+	if (!clnt)
+		return false;
+	*ret_next_ms = 0;
+	stat = dist_account_1(*account, ret_next_ms, clnt);
+	if (stat != RPC_SUCCESS)
+		dist_log_debug("account-failed", "master=%s why=\"%s\"",
+		               master->info.address, dist_error_text());
+	clnt_destroy(clnt);
+	/* An earlier release has no such procedure, and so wants none. */
+	return stat == RPC_SUCCESS || stat == RPC_PROCUNAVAIL;
+}
+
+void
+dist_account_tell(struct dist_cluster *cluster, struct dist_account_turn *turn,
+                  struct dist_peer *master)
 {
 	uint64_t n = dist_client_counts_n(counts_of(cluster));
 	dist_account account;
-	enum dist_err err;
 	u_int next_ms = 0;
 
 	if (!is_due(cluster, turn))
-		return DIST_OK;
+		return;
 	if (account_make(&account, cluster, false)) {
 		turn_later(cluster, turn);
-		return DIST_OK;
+		return;
 	}
-	err = dist_account_1(account, &next_ms, clnt) == RPC_SUCCESS ? DIST_OK
-	                                                             : dist_error_last();
-	account_fini(&account);
-	if (err)
-		dist_log_debug("account-failed", "why=\"%s\"", dist_error_text());
-	/* That it is no procedure of an earlier release's is an answer, too. */
-	if (!err || err == DIST_ERPC)
+	if (call_account(master, &account, &next_ms))
 		turn_told(cluster, turn, n, next_ms);
 	else
 		turn_later(cluster, turn);
-	return err == DIST_ERPC ? DIST_OK : err;
+	account_fini(&account);
 }
 
 void

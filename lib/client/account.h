@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct dist_cluster;
+struct dist_peer;
 
 /* Of one master, guarded by the cluster's lock; dist_account_anew() begins it. */
 struct dist_account_turn {
@@ -33,12 +34,11 @@ int64_t dist_account_due_ns(struct dist_cluster *cluster,
                             const struct dist_account_turn *turn);
 
 /*
- * Tell it, if it is due, by @clnt, a CLIENT of the registry; or else by @tell, with @arg:
- * see struct dist_view_source. An error means that the master does not answer any more.
+ * Tell it to @master, if it is due; or else by @tell, with @arg: see struct
+ * dist_view_source. Where it does not come through there is another one a minute later.
  */
-enum dist_err dist_account_tell(struct dist_cluster *cluster,
-                                struct dist_account_turn *turn,
-                                CLIENT *clnt) DIST_MUST_CHECK;
+void dist_account_tell(struct dist_cluster *cluster, struct dist_account_turn *turn,
+                       struct dist_peer *master);
 void dist_account_tell_here(struct dist_cluster *cluster, struct dist_account_turn *turn,
                             uint32_t (*tell)(void *arg, const dist_account *account),
                             void *arg);

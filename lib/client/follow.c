@@ -347,13 +347,13 @@ follower_watch(struct dist_follower *follower, struct dist_peer *peer)
 	if (!clnt)
 		return dist_error_last();
 	dist_account_anew(follower->cluster, &follower->turn, follower->master_id);
-	err = dist_account_tell(follower->cluster, &follower->turn, clnt);
+	dist_account_tell(follower->cluster, &follower->turn, peer);
 	while (!err && !follower_stopping(follower)) {
 		follower_rest_until(next_ns);
 		next_ns = dist_clock_ns() + ROUND_MIN_NS;
 		err = follower_ask(follower, clnt, follower_quiet_ms(follower));
 		if (!err)
-			err = dist_account_tell(follower->cluster, &follower->turn, clnt);
+			dist_account_tell(follower->cluster, &follower->turn, peer);
 	}
 	clnt_destroy(clnt);
 	return err;
