@@ -129,7 +129,8 @@ stream_read(struct dist_arena *arena, FILE *stream, size_t *ret_length)
 		return NULL;
 	while ((got = fread(buffer, 1, sizeof(buffer), stream)) > 0)
 		fwrite(buffer, 1, got, all);
-	if (fclose(all) == 0 && !ferror(stream)) {
+	/* Without memory it may end well, and give no text. */
+	if (fclose(all) == 0 && text && !ferror(stream)) {
 		copy = dist_arena_copy(arena, text, length);
 		*ret_length = length;
 	}

@@ -135,10 +135,9 @@ test_all_memory_of_an_account_is_counted(void **state)
 		bytes = gathered->bytes;
 		dist_gathered_unref(gathered);
 		xdr_free((xdrproc_t)xdr_dist_account, &account);
-		if (took == 0)
-			skip(); /* a sanitizer's allocator does not tell */
+		/* Under a sanitizer mallinfo2() knows of nothing. */
 		assert_true(bytes >= took * 9 / 10);
-		assert_true(bytes <= 2 * took + 4096);
+		assert_true(took == 0 || bytes <= 2 * took + 4096);
 	}
 }
 
