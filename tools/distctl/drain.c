@@ -108,7 +108,7 @@ wait_left(const struct masters *masters, const struct view *view,
 		if (status)
 			return status;
 	}
-	if (left)
+	if (config->json)
 		json_add(left, json_text(node->name));
 	else
 		printf("%s left\n", node->name);
@@ -134,7 +134,7 @@ drain(const struct config *config, const struct masters *masters,
 	for (size_t i = 0; i < config->n_names && !status; i++)
 		status = wait_left(masters, view, view_find(view, config->names[i]),
 		                   config, deadline_ms, left);
-	printed = left ? json_print("left", left) : PROGRAM_DONE;
+	printed = config->json ? json_print("left", left) : PROGRAM_DONE;
 	return status ? status : printed;
 }
 

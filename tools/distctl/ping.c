@@ -27,6 +27,7 @@ struct ping {
 /* What the answers go to: one of the two. */
 struct output {
 	struct table table;
+	bool as_json;
 	json_t *json;
 };
 
@@ -73,7 +74,7 @@ add_answer(struct output *output, const char *name, const char *address,
 {
 	const char *state = ping->result.draining ? "draining" : "live";
 
-	if (output->json) {
+	if (output->as_json) {
 		json_add(output->json, answer_json(name, address, state, ping));
 		return;
 	}
@@ -182,7 +183,7 @@ ping_view(struct output *output, const struct masters *masters, const struct vie
 static int
 print_answers(const struct output *output)
 {
-	if (output->json)
+	if (output->as_json)
 		return json_print("answers", json_incref(output->json));
 	return table_print(&output->table);
 }
@@ -192,7 +193,8 @@ static int
 ping_and_print(const struct config *config, const struct masters *masters,
                const struct view *view)
 {
-	struct output output = { .json = config->json ? json_array() : NULL };
+	struct output output = { .as_json = config->json,
+		                 .json = config->json ? json_array() : NULL };
 	int status;
 
 	table_init(&output.table, columns, sizeof(columns) / sizeof(columns[0]));

@@ -17,6 +17,7 @@
 /* What it is printed to: one of the two. */
 struct output {
 	struct table table;
+	bool as_json;
 	json_t *json;
 };
 
@@ -153,7 +154,7 @@ add_found(const struct dist_spec_found *found, void *arg)
 {
 	struct output *output = arg;
 
-	if (output->json)
+	if (output->as_json)
 		json_add(output->json, procedure_json(found));
 	else
 		add_row(&output->table, found);
@@ -162,6 +163,7 @@ add_found(const struct dist_spec_found *found, void *arg)
 static void
 output_init(struct output *output, bool json)
 {
+	output->as_json = json;
 	output->json = json ? json_array() : NULL;
 	table_init(&output->table, columns, sizeof(columns) / sizeof(columns[0]));
 }
@@ -169,8 +171,8 @@ output_init(struct output *output, bool json)
 static int
 output_print(struct output *output)
 {
-	int status = output->json ? json_print("procedures", output->json)
-	                          : table_print(&output->table);
+	int status = output->as_json ? json_print("procedures", output->json)
+	                             : table_print(&output->table);
 
 	table_fini(&output->table);
 	return status;

@@ -18,6 +18,7 @@
 /* What the answers go to: one of the two. */
 struct output {
 	struct table table;
+	bool as_json;
 	json_t *json;
 };
 
@@ -170,10 +171,10 @@ show(struct output *output, const struct answer *answer)
 	if (!answer->stats)
 		return program_fail("%s: %s", answer->entry->name, answer->why);
 	node = answer->stats->nodes[0];
-	if (output->json)
+	if (output->as_json)
 		json_add(output->json,
 		         node_json(answer->entry->name, answer->address, node));
-	for (size_t i = 0; !output->json && i < node->n_procedures; i++)
+	for (size_t i = 0; !output->as_json && i < node->n_procedures; i++)
 		add_row(&output->table, answer->entry->name, node->procedures[i]);
 	return PROGRAM_DONE;
 }
@@ -207,14 +208,15 @@ static int
 print_stats(const struct config *config, const struct masters *masters,
             const struct view *view)
 {
-	struct output output = { .json = config->json ? json_array() : NULL };
+	struct output output = { .as_json = config->json,
+		                 .json = config->json ? json_array() : NULL };
 	int status, printed;
 
 	(void)masters;
 	table_init(&output.table, columns, sizeof(columns) / sizeof(columns[0]));
 	status = show_nodes(&output, view, config);
-	printed = output.json ? json_print("nodes", json_incref(output.json))
-	                      : table_print(&output.table);
+	printed = output.as_json ? json_print("nodes", json_incref(output.json))
+	                         : table_print(&output.table);
 	table_fini(&output.table);
 	json_decref(output.json);
 	return status ? status : printed;
