@@ -126,8 +126,12 @@ DIST_PUBLIC enum dist_err dist_master_totals(struct dist_stats **ret_stats,
                                              struct dist_master *master)
 	DIST_MUST_CHECK;
 
-/* The same of all callers, as they have counted it themselves. Names are known of the
- * procedures that a node has told; half of the room is theirs. */
+/*
+ * The same of all callers, those that left included, as they have counted it themselves:
+ * tries, and latencies. Names are known of the procedures that a node has told; half of
+ * the room is theirs. Given: dist_stats_free() it. Any thread. DIST_EINVAL, DIST_ENOMEM,
+ * DIST_EFORKED, as above.
+ */
 DIST_PUBLIC enum dist_err dist_master_caller_totals(struct dist_stats **ret_stats,
                                                     struct dist_master *master)
 	DIST_MUST_CHECK;
