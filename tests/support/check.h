@@ -1,7 +1,8 @@
 /*
  * What every cmocka program here starts with: cmocka and the headers that it wants before
- * it, assertions on our own types, and a main() that looks for descriptors left open and
- * tells which case ran, and where, when its time is up.
+ * it, assertions on our own types, and a main() that looks for descriptors left open,
+ * ends with the first case that fails, and tells which case ran, and where, when its time
+ * is up.
  */
 #ifndef SUPPORT_CHECK_H
 #define SUPPORT_CHECK_H
@@ -19,6 +20,7 @@
 #include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,6 +127,8 @@ check_begin(const struct CMUnitTest *cases, struct CMUnitTest *array, size_t n)
 		array[i].setup_func = check_setup;
 		array[i].test_func = check_test;
 	}
+	/* A case that fails leaves open what its teardown would wait for, without a word. */
+	setenv("CMOCKA_TEST_ABORT", "1", 0);
 	/* Each line of TAP is seen, whatever comes of the next case. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	backtrace(&frame, 1); /* what it needs it takes the first time */
