@@ -217,8 +217,15 @@ n_calls(const struct dist_gathered *account)
 static bool
 is_overtaken(const struct caller *caller, const struct dist_gathered *account)
 {
-	return caller->has_closed ||
-	       (caller->latest && n_calls(account) < n_calls(caller->latest));
+	return caller->latest && n_calls(account) < n_calls(caller->latest);
+}
+
+/* Whatever is yet on its way does not bring it back. */
+static void
+caller_close(struct dist_callers_book *book, struct caller *caller, int64_t now_ns)
+{
+	caller->has_closed = true;
+	caller_leave(book, caller, &book->closed, now_ns + REMEMBER_CLOSED_NS);
 }
 
 bool
@@ -227,6 +234,7 @@ dist_callers_take(struct dist_callers_book *book, const dist_id instance,
                   int64_t now_ns)
 {
 	struct caller *caller, *other = conn_id ? find_conn(book, conn_id) : NULL;
+	bool kept = true;
 
 	forget_due(book, now_ns);
 	/* There is one cluster at the end of a connection. */
@@ -246,20 +254,16 @@ dist_callers_take(struct dist_callers_book *book, const dist_id instance,
 	}
 	if (is_overtaken(caller, account)) {
 		dist_gathered_unref(account);
-		return true;
+	} else {
+		/* Before it is kept: one that is here is not forgotten to make room. */
+		caller_come(book, caller, conn_id);
+		kept = caller_keep(book, caller, account, now_ns);
 	}
-	/* Before it is kept: one that is here is not forgotten to make room. */
-	caller_come(book, caller, conn_id);
-	if (!caller_keep(book, caller, account, now_ns)) {
-		if (!caller->latest)
-			caller_forget(book, caller);
-		return false;
-	}
-	if (last) {
-		caller->has_closed = true;
-		caller_leave(book, caller, &book->closed, now_ns + REMEMBER_CLOSED_NS);
-	}
-	return true;
+	if (!caller->latest)
+		caller_forget(book, caller);
+	else if (last || caller->has_closed)
+		caller_close(book, caller, now_ns);
+	return kept;
 }
 
 void
