@@ -36,12 +36,13 @@ dist_heartbeat_1_svc(dist_heartbeat beat, dist_registry_status *result,
 {
 	struct dist_master *master = master_of(rqstp);
 
-	/* The connection may be a new one: its end tells of the node's from now on. */
-	dist_request_watch_conn(rqstp);
 	dist_lock(&master->lock);
 	*result = dist_table_heartbeat(master->table, &beat,
 	                               dist_request_conn_id(rqstp), dist_clock_ns());
 	dist_unlock(&master->lock);
+	/* The connection may be a new one: its end tells of the node's from now on, also if
+	 * that was before. */
+	dist_request_watch_conn(rqstp);
 	return TRUE;
 }
 
@@ -133,11 +134,11 @@ dist_account_1_svc(dist_account account, u_int *result, struct svc_req *rqstp)
 {
 	char address[DIST_ADDRESS_TEXT_MAX];
 
-	/* Its end tells that the caller is gone. */
-	dist_request_watch_conn(rqstp);
 	*result = dist_gather_account(
 		master_of(rqstp)->gather, &account,
 		dist_sockaddr_format(dist_request_peer(rqstp), address),
 		dist_request_conn_id(rqstp));
+	/* Its end tells that the caller is gone; also if that was before. */
+	dist_request_watch_conn(rqstp);
 	return TRUE;
 }
