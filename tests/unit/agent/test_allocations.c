@@ -55,7 +55,7 @@ struct work {
 	bool slow;
 	atomic_uint n_failed;
 	_Atomic int64_t went_on_ns; /* when a call ended */
-	atomic_bool stood_still;    /* none did for STILL_NS */
+	atomic_bool stood_still;    /* none did for STILL_NS, or a heartbeat was lost */
 
 	unsigned window; /* calls in flight */
 	struct slot slots[WINDOW_MAX];
@@ -82,6 +82,18 @@ go_on(struct work *work)
 
 	if (now_ns - atomic_exchange(&work->went_on_ns, now_ns) > STILL_NS)
 		atomic_store(&work->stood_still, true);
+}
+
+/* Of what goes on as it did there is nothing to say. */
+static void
+on_notice(enum dist_log_level level, const char *id, const char *text, void *arg)
+{
+	struct work *work = arg;
+
+	(void)level;
+	(void)id;
+	(void)text;
+	atomic_store(&work->stood_still, true);
 }
 
 static void
@@ -570,6 +582,7 @@ system_open_whole(struct system *system)
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", master_start(system));
 	options.masters = address;
+	dist_log_set_sink(on_notice, &system->work, DIST_LOG_NOTICE);
 	assert_ok(dist_node_start(&system->node, services, &options));
 	assert_ok(dist_cluster_open(&system->cluster, address, CHECK_PATIENT));
 	assert_ok(dist_cluster_wait_nodes(system->cluster, PROBE_PROG, PROBE_V1, 1,
@@ -618,6 +631,7 @@ teardown(void **state)
 	dist_cluster_close(system->cluster);
 	if (system->node)
 		dist_node_stop(system->node);
+	dist_log_set_sink(NULL, NULL, DIST_LOG_NOTICE);
 	if (system->master)
 		master_stop(system);
 	dist_server_stop(system->server);
