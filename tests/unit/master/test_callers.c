@@ -585,17 +585,6 @@ test_one_that_was_cut_off_comes_back(void **state)
 	hang_up(&line);
 }
 
-/* So that the next record leaves at once. */
-static void
-ping(CLIENT *clnt)
-{
-	static const struct timeval unused;
-
-	assert_int_equal(clnt_call(clnt, NULLPROC, (xdrproc_t)xdr_void, NULL,
-	                           (xdrproc_t)xdr_void, NULL, unused),
-	                 RPC_SUCCESS);
-}
-
 /* A last account says that its cluster closes, though another one, told by another thread,
  * has overtaken it, or comes after it with more. */
 static void
@@ -611,33 +600,6 @@ test_one_that_closes_leaves_whatever_is_on_its_way(void **state)
 	assert_int_equal(look(f)->n_callers_in_all, 0);
 	assert_int_equal(total(f, 9, "calls"), 13);
 	hang_up(&line);
-}
-
-/* Its connection may end before its account is taken. */
-static void
-test_one_that_leaves_at_once_does_not_stay(void **state)
-{
-	struct fixture *f = *state;
-	struct dist_waiter *waiters[8];
-	struct line lines[8];
-	struct handwritten it;
-	u_int next_ms;
-
-	for (unsigned number = 1; number <= 50; number++) {
-		for (unsigned i = 0; i < 8; i++) {
-			lines[i] = dial(f);
-			ping(lines[i].clnt);
-		}
-		for (unsigned i = 0; i < 8; i++)
-			waiters[i] = dist_go(
-				lines[i].clnt, dist_account_1,
-				*write_account(&it, 8 * number + i, 1, false), &next_ms);
-		for (unsigned i = 0; i < 8; i++) {
-			hang_up(&lines[i]);
-			dist_waiter_free(waiters[i]);
-		}
-	}
-	await_callers(f, 0);
 }
 
 static void
@@ -769,7 +731,6 @@ static const struct CMUnitTest tests[] = {
 	WITH_MASTER(test_totals_never_fall_and_nothing_is_added_twice),
 	WITH_MASTER(test_one_that_was_cut_off_comes_back),
 	WITH_MASTER(test_one_that_closes_leaves_whatever_is_on_its_way),
-	WITH_MASTER(test_one_that_leaves_at_once_does_not_stay),
 	WITH_MASTER(test_a_connection_has_one_caller),
 	WITH_MASTER(test_many_callers_are_to_tell_less_often),
 	WITH_MASTER(test_callers_are_listed_over_rpc),

@@ -3,11 +3,18 @@
 
 #include "base/histogram.h"
 #include "master/gathered.h"
+#include "wire/callmsg.h"
+#include "wire/record.h"
+#include "wire/xdr.h"
 
+#include <dist/overview.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define PROG 0x20000099
 
@@ -171,9 +178,101 @@ test_only_as_much_is_read_as_a_cluster_has_to_tell(void **state)
 	registry_close(&registry);
 }
 
+/* --- Gone while it is read ------------------------------------------------------ */
+
+#define CALL_MAX ((size_t)16 * 1024 * 1024)
+
+/* An account on its way, as a record; free() it. */
+static uint8_t *
+encode_account(unsigned number, const struct shape *shape, size_t *ret_length)
+{
+	const struct dist_auth none = { .flavor = AUTH_NONE };
+	size_t head = DIST_RECORD_MARK_SIZE + dist_call_header_size(none.body, false);
+	struct dist_encoder encoder;
+	dist_account account;
+	uint8_t *record;
+
+	dist_encoder_init(&encoder, NULL, 0, CALL_MAX);
+	record = dist_encoder_reserve(&encoder, head);
+	assert_non_null(record);
+	write_account(&account, number, shape);
+	assert_ok(dist_encoder_put(&encoder, (xdrproc_t)xdr_dist_account, &account));
+	xdr_free((xdrproc_t)xdr_dist_account, &account);
+	record = encoder.data;
+	*ret_length = dist_encoder_length(&encoder);
+	dist_record_mark(record, (uint32_t)(*ret_length - DIST_RECORD_MARK_SIZE));
+	dist_call_header_write(record + DIST_RECORD_MARK_SIZE, number, DIST_REGISTRY,
+	                       DIST_REGISTRY_V1, DIST_ACCOUNT, none, NULL);
+	return record;
+}
+
+/* It has left for the master, as has its caller. */
+static void
+tell_and_leave(struct registry *registry, unsigned number, const struct shape *shape)
+{
+	struct dist_sockaddr address;
+	size_t length, at = 0;
+	uint8_t *record = encode_account(number, shape, &length);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ssize_t n;
+
+	assert_true(dist_sockaddr_from_numeric(
+		"127.0.0.1", (int)dist_master_port(registry->master), &address));
+	assert_int_equal(connect(fd, &address.sa, address.length), 0);
+	for (; at < length; at += (size_t)n) {
+		n = send(fd, record + at, length - at, MSG_NOSIGNAL);
+		assert_true(n > 0);
+	}
+	close(fd);
+	free(record);
+}
+
+static void
+count_callers(struct registry *registry, size_t *ret_here, uint64_t *ret_told)
+{
+	struct dist_overview *overview;
+	struct dist_stats *totals;
+
+	assert_ok(dist_master_overview(&overview, registry->master));
+	*ret_here = overview->n_callers_in_all;
+	dist_overview_free(overview);
+	assert_ok(dist_master_caller_totals(&totals, registry->master));
+	*ret_told = totals->nodes[0]->n_procedures
+	                    ? dist_counters_value(
+				      &totals->nodes[0]->procedures[0]->counters, "calls")
+	                    : 0;
+	dist_stats_free(totals);
+}
+
+/* It takes so long to read that the end of its connection is seen before that is over. */
+static void
+test_a_caller_that_left_while_it_was_read_is_not_there(void **state)
+{
+	static const struct shape long_one = { .n_procedures = 257,
+		                               .n_counters = 20,
+		                               .n_times = 1,
+		                               .n_buckets = 500,
+		                               .value = 1 };
+	const unsigned n = 10;
+	struct registry registry;
+	uint64_t n_told;
+	size_t n_here;
+
+	(void)state;
+	registry_open(&registry, &(struct dist_master_options){ .stats_ms = 20 });
+	for (unsigned i = 1; i <= n; i++)
+		tell_and_leave(&registry, i, &long_one);
+	do {
+		sched_yield();
+		count_callers(&registry, &n_here, &n_told);
+	} while (n_told < n || n_here > 0);
+	registry_close(&registry);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_all_memory_of_an_account_is_counted),
 	cmocka_unit_test(test_only_as_much_is_read_as_a_cluster_has_to_tell),
+	cmocka_unit_test(test_a_caller_that_left_while_it_was_read_is_not_there),
 };
 
 CHECK_MAIN(tests)
