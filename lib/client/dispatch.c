@@ -395,9 +395,9 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 		return;
 	}
 	if (stat_is_not_run(rpc_err.re_status)) {
-		/* Not here; but its second may be running it, or was lost. */
+		/* Not here; but its second may be running it, was lost, or has failed. */
 		dist_call_leave_conn(call);
-		if (dist_hedge_wait(call))
+		if (call_has_second(call))
 			return;
 	} else if (call->hedging != DIST_HEDGE_SECOND &&
 	           dist_deadline_passed(call->deadline_ns)) {

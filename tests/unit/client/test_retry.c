@@ -469,7 +469,7 @@ test_calls_left_by_a_goodbye_go_elsewhere(void **state)
  * When that is refused, it is: to say that the call did not run would be wrong.
  */
 static void
-test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
+fail_the_second_and_refuse(enum hostile_manner refuses)
 {
 	struct hostile *servers[] = { hostile_start(HOSTILE_HOLDS, 1),
 		                      hostile_start(HOSTILE_HOLDS, 2) };
@@ -483,7 +483,6 @@ test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
 	uint32_t id = 1;
 	int result = 0;
 
-	(void)state;
 	hostile_forget_runs();
 	waiter = dist_go(clnt, probe_add_1, (int)id, 1, &result);
 	assert_non_null(waiter);
@@ -500,8 +499,8 @@ test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
 		look_in_flight(cluster, &noted);
 	while (hostile_runs(id) != 1 || noted.n[0] + noted.n[1] != 1);
 	assert_false(dist_waiter_done(waiter));
-	hostile_change(servers[failing], HOSTILE_BUSY);
-	hostile_change(servers[1 - failing], HOSTILE_BUSY);
+	hostile_change(servers[failing], refuses);
+	hostile_change(servers[1 - failing], refuses);
 	assert_err(dist_waiter_wait(waiter, DIST_FOREVER), DIST_ERPC);
 	assert_int_equal(dist_waiter_status(waiter), RPC_SYSTEMERROR);
 	assert_int_equal(hostile_runs(id), 1);
@@ -512,6 +511,18 @@ test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
 	dist_cluster_close(cluster);
 	hostile_stop(servers[0]);
 	hostile_stop(servers[1]);
+}
+
+static void
+test_a_second_that_failed_is_heard_when_the_first_is_refused(void **state)
+{
+	static const enum hostile_manner manners[] = { HOSTILE_BUSY, HOSTILE_NO_PROGRAM,
+		                                       HOSTILE_NO_PROCEDURE,
+		                                       HOSTILE_NO_ARGUMENTS };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		fail_the_second_and_refuse(manners[i]);
 }
 
 /* --- Replies that nobody waits for ---------------------------------------------------- */
