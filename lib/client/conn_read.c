@@ -76,7 +76,7 @@ reply_end_call(struct dist_conn *conn, struct reply *reply, struct dist_call *ow
 	struct dist_call *call = reply->call;
 
 	if (reply->header.stat != MSG_ACCEPTED || reply->header.accept != SUCCESS) {
-		dist_dispatch_refused(call, conn->peer, &reply->header);
+		dist_dispatch_refused(call, conn, &reply->header);
 		return;
 	}
 	if (call->hedging == DIST_HEDGE_SECOND)
@@ -187,7 +187,7 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 	if (!goodbye)
 		return err;
 	/* Not here again for a while, and not by the calls that go elsewhere now. */
-	atomic_store(&conn->peer->leaving, true);
+	dist_peer_set_leaving(conn->peer, conn);
 	return dist_error_set(DIST_EBUSY, "it has stopped, and did not run the calls that "
 	                                  "it had not answered");
 }

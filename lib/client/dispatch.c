@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "client/conn.h"
 #include "client/hedge.h"
 #include "client/peer_internal.h"
 #include "client/route.h"
@@ -369,16 +370,17 @@ not_run_text(uint32_t reason)
 }
 
 void
-dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
+dist_dispatch_refused(struct dist_call *call, struct dist_conn *conn,
                       const struct dist_reply_header *header)
 {
+	struct dist_peer *peer = conn->peer;
 	char text[DIST_ERROR_TEXT_MAX];
 	struct rpc_err rpc_err = { 0 };
 
 	dist_reply_header_to_rpc_err(header, &rpc_err);
 	if (header->has_meta && header->meta.not_run != DIST_RAN) {
 		if (header->meta.not_run == DIST_NOT_RUN_DRAINING)
-			atomic_store(&peer->leaving, true);
+			dist_peer_set_leaving(peer, conn);
 		snprintf(text, sizeof(text), "%s: %s", dist_peer_label(peer),
 		         not_run_text(header->meta.not_run));
 		dist_dispatch_not_run(call, DIST_EBUSY, text);
@@ -390,7 +392,7 @@ dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
 	call_keep_failure(call, DIST_ERPC, &rpc_err, text);
 	if (rpc_err.re_status == RPC_PROGUNAVAIL ||
 	    rpc_err.re_status == RPC_PROGVERSMISMATCH) {
-		dist_peer_set_lacking(peer, call->prog, call->vers);
+		dist_peer_set_lacking(peer, conn, call->prog, call->vers);
 		call_place_again(call);
 		return;
 	}

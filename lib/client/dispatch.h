@@ -42,8 +42,8 @@ void dist_dispatch_unsent(struct dist_call *call, enum dist_err err, const char 
 /* The connection ended after its record was sent. */
 void dist_dispatch_lost(struct dist_call *call, enum dist_err err, const char *why);
 
-/* A reply that is no success came from @peer. */
-void dist_dispatch_refused(struct dist_call *call, struct dist_peer *peer,
+/* A reply that is no success came over @conn. */
+void dist_dispatch_refused(struct dist_call *call, struct dist_conn *conn,
                            const struct dist_reply_header *header);
 
 #endif

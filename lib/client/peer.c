@@ -130,6 +130,17 @@ peer_note_failure(struct dist_peer *peer) DIST_REQUIRES(&peer->lock)
 	atomic_fetch_or(&peer->troubles, DIST_PEER_FAILING);
 }
 
+static bool
+peer_has_conn_locked(const struct dist_peer *peer, const struct dist_conn *conn)
+	DIST_REQUIRES(&peer->lock)
+{
+	bool has = false;
+
+	for (unsigned lane = 0; lane < DIST_N_LANES; lane++)
+		has = has || peer->conns[lane] == conn;
+	return has;
+}
+
 /* It is not to be used any more. True: it was, and a reference is yours. */
 static bool
 peer_take_conn_locked(struct dist_peer *peer, const struct dist_conn *conn)
@@ -201,6 +212,15 @@ dist_peer_conn_up(struct dist_peer *peer)
 	atomic_fetch_and(&peer->troubles, ~DIST_PEER_FAILING);
 	atomic_store(&peer->leaving, false); /* at this address something new has begun */
 	atomic_store(&peer->n_unserved, 0);
+	dist_unlock(&peer->lock);
+}
+
+void
+dist_peer_set_leaving(struct dist_peer *peer, const struct dist_conn *conn)
+{
+	dist_lock(&peer->lock);
+	if (peer_has_conn_locked(peer, conn))
+		atomic_store(&peer->leaving, true);
 	dist_unlock(&peer->lock);
 }
 
@@ -337,7 +357,8 @@ dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers)
 }
 
 void
-dist_peer_set_lacking(struct dist_peer *peer, uint32_t prog, uint32_t vers)
+dist_peer_set_lacking(struct dist_peer *peer, const struct dist_conn *conn, uint32_t prog,
+                      uint32_t vers)
 {
 	struct dist_unserved *grown;
 	unsigned n;
@@ -346,7 +367,9 @@ dist_peer_set_lacking(struct dist_peer *peer, uint32_t prog, uint32_t vers)
 		return;
 	dist_lock(&peer->lock);
 	n = atomic_load(&peer->n_unserved);
-	grown = realloc(peer->unserved, (n + 1) * sizeof(*grown));
+	grown = peer_has_conn_locked(peer, conn)
+	                ? realloc(peer->unserved, (n + 1) * sizeof(*grown))
+	                : NULL;
 	if (grown) { /* else it will be asked again, and say so again */
 		peer->unserved = grown;
 		grown[n] = (struct dist_unserved){ prog, vers };

@@ -136,9 +136,17 @@ dist_peer_resting(struct dist_peer *peer)
 	       dist_peer_in_trouble_rests(peer);
 }
 
-/* What it said it does not serve, until it is connected anew. */
+/*
+ * What it says of itself over @conn, by the thread that reads there. Where another one has
+ * ended that meanwhile it is too late: it says nothing of who is at this address next.
+ */
+
+/* It drains, or has stopped: no more calls until that ends. */
+void dist_peer_set_leaving(struct dist_peer *peer, const struct dist_conn *conn);
+/* What it does not serve, until it is connected anew. */
+void dist_peer_set_lacking(struct dist_peer *peer, const struct dist_conn *conn,
+                           uint32_t prog, uint32_t vers);
 bool dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers);
-void dist_peer_set_lacking(struct dist_peer *peer, uint32_t prog, uint32_t vers);
 
 /* A connection's side: it is up; it is gone, or could not be made (@failed). */
 void dist_peer_conn_up(struct dist_peer *peer);
