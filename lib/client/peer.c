@@ -154,6 +154,9 @@ peer_take_conn_locked(struct dist_peer *peer, const struct dist_conn *conn)
 			was_open = true;
 		}
 	}
+	/* Whoever is there next may serve more. */
+	if (was_open)
+		atomic_store(&peer->n_unserved, 0);
 	/* It left, and may come back: it rests for a moment like one that failed. */
 	if (was_open && atomic_exchange(&peer->leaving, false))
 		peer_note_failure(peer);
@@ -211,7 +214,6 @@ dist_peer_conn_up(struct dist_peer *peer)
 	peer->retry_at_ns = 0;
 	atomic_fetch_and(&peer->troubles, ~DIST_PEER_FAILING);
 	atomic_store(&peer->leaving, false); /* at this address something new has begun */
-	atomic_store(&peer->n_unserved, 0);
 	dist_unlock(&peer->lock);
 }
 

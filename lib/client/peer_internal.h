@@ -143,7 +143,7 @@ dist_peer_resting(struct dist_peer *peer)
 
 /* It drains, or has stopped: no more calls until that ends. */
 void dist_peer_set_leaving(struct dist_peer *peer, const struct dist_conn *conn);
-/* What it does not serve, until it is connected anew. */
+/* What it does not serve, until then. */
 void dist_peer_set_lacking(struct dist_peer *peer, const struct dist_conn *conn,
                            uint32_t prog, uint32_t vers);
 bool dist_peer_lacks(struct dist_peer *peer, uint32_t prog, uint32_t vers);

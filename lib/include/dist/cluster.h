@@ -36,7 +36,7 @@ struct dist_cluster_options {
 	 * Servers called without any registry, "HOST:PORT[,HOST:PORT...]", stock svc_run()
 	 * servers among them. They count as live while they can be connected to, and are
 	 * taken to serve every program; one that answers PROG_UNAVAIL or PROG_MISMATCH
-	 * is not asked for that program and version again until it is connected anew.
+	 * is not asked for that program and version again until its connection ends.
 	 */
 	const char *servers;
 	/* The largest record sent or received, in bytes; 128 MiB. */

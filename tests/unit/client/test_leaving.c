@@ -1,7 +1,7 @@
 /*
- * A server whose last words are heard after its connection has ended: another thread met
- * the end while the one that reads still had them in hand. They say nothing of whoever is
- * at that address next.
+ * What a server says of itself ends with its connection, and says nothing of whoever is at
+ * that address next. So do last words that are heard when that has ended already: another
+ * thread met the end while the one that reads still had them in hand.
  */
 #include "support/check.h"
 
@@ -306,10 +306,46 @@ test_no_such_program_heard_too_late_keeps_nobody_away(void **state)
 	leave_and_come_back(put_no_program);
 }
 
+/* The next one at its address may serve it. */
+static void
+test_no_such_program_is_forgotten_with_the_connection(void **state)
+{
+	const struct dist_call_options patient = { .wait_for_nodes_ms = PATIENCE_MS };
+	struct dist_sockaddr address;
+	int listener = listen_at(0, &address), fd, sum;
+	struct dist_cluster *cluster = cluster_of(&address);
+	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct words words = { .n = 0 };
+	struct dist_waiter *waiter;
+
+	(void)state;
+	waiter = dist_go(clnt, probe_add_1, 1, 2, &sum);
+	assert_non_null(waiter);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	put_no_program(&words, take_call(fd));
+	say(fd, &words);
+	assert_err(dist_waiter_wait(waiter, DIST_FOREVER), DIST_ERPC);
+	assert_int_equal(dist_waiter_status(waiter), RPC_PROGUNAVAIL);
+	dist_waiter_free(waiter);
+	/* As long as it is the same one it is not asked again. */
+	assert_null(dist_go(clnt, probe_add_1, 1, 2, &sum));
+	assert_err(dist_error_last(), DIST_ENONODE);
+	clnt_destroy(clnt);
+
+	close(fd);
+	clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &patient);
+	call_and_answer(clnt, listener, &fd);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+	close(fd);
+	close(listener);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_goodbye_heard_too_late_keeps_nobody_away),
 	cmocka_unit_test(test_draining_heard_too_late_keeps_nobody_away),
 	cmocka_unit_test(test_no_such_program_heard_too_late_keeps_nobody_away),
+	cmocka_unit_test(test_no_such_program_is_forgotten_with_the_connection),
 };
 
 CHECK_MAIN(tests)
