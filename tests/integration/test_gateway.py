@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from harness import Cluster, command, eventually, within
 from test_http import Board, Feed
 from test_reflection import OWN, OWN_C, build_module
 
+ROOT = Path(__file__).resolve().parents[2]
+ARITH = ROOT / "idl" / "arith.x"
 TOKEN = "a-token-of-some-length"
 
 pytestmark = pytest.mark.skipif(
@@ -37,14 +40,23 @@ class Gateway(Board):
         assert headers["Content-Type"] == "application/json"
         return status, headers, json.loads(text)
 
+    def answer(self, path, body="", **options):
+        """The same, asked again where that is what it says: it has a second to find the
+        node, and one to ask for its interface, which a busy machine may let pass."""
+        def asked():
+            status, headers, answer = self.post(path, body, **options)
+            again = status == 503 and not answer["may_have_run"]
+            return None if again else (status, headers, answer)
+        return eventually(asked, what=f"another answer than that it is for later: {path}")
+
     def call(self, path, *arguments):
-        status, _, answer = self.post(path, json.dumps(arguments))
+        status, _, answer = self.answer(path, json.dumps(arguments))
         assert status == 200, answer
         return answer["result"]
 
     def refused(self, path, body="", **options):
         """Status, sentence and whether it may have run."""
-        status, _, answer = self.post(path, body, **options)
+        status, _, answer = self.answer(path, body, **options)
         assert set(answer) == {"error", "may_have_run"}
         return status, answer["error"], answer["may_have_run"]
 
@@ -71,12 +83,44 @@ def gateway(cluster, tmp_path):
 
 
 SUM = "ARITH_PROG/1/ARITH_SUM"
+PATIENT_SUM = f"{SUM}?timeout_ms=60000"  # the most there is
 
 
 def node_of(gateway, *arguments, name="n1", **options):
     node = gateway.cluster.node(gateway.master.address, *arguments, name=name, **options)
     gateway.wait_service(name)
     return node
+
+
+# Sums that end when the test says so, and not by the clock.
+HELD_C = """\
+#include "arith.h"
+#include <unistd.h>
+bool_t arith_sum_1_svc(int_array numbers, quad_t *sum, struct svc_req *rqstp)
+{
+	while (access("%s", F_OK))
+		usleep(1000);
+	*sum = 0;
+	for (u_int i = 0; i < numbers.int_array_len; i++)
+		*sum += numbers.int_array_val[i];
+	return TRUE;
+}
+"""
+
+
+@pytest.fixture
+def held(gateway, tmp_path):
+    """A node of 40 workers whose calls run until .let_go(). It has taken one already, so
+    that nothing is left to be found out of it."""
+    gate = tmp_path / "gate"
+    module = build_module(tmp_path, ARITH.read_text(), HELD_C % gate, base="arith")
+    node = node_of(gateway, "--workers", "40", module=module)
+    node.let_go = gate.touch
+    node.let_go()
+    assert gateway.call(SUM, [1]) == 1
+    gate.unlink()
+    yield node
+    gate.touch()
 
 
 # --- Calls ----------------------------------------------------------------------------
@@ -95,7 +139,7 @@ def test_the_page_tells_of_a_node_once(gateway):
 
 def test_a_call_is_answered_with_its_result_its_node_and_its_time(gateway):
     node = node_of(gateway, name="only")
-    status, headers, answer = gateway.post(SUM, "[[2,4,6]]")
+    status, headers, answer = gateway.answer(SUM, "[[2,4,6]]")
     assert status == 200
     assert answer.pop("ms") > 0
     assert answer == {"node": "only", "address": f"127.0.0.1:{node.port}", "result": 12}
@@ -122,44 +166,45 @@ def test_no_body_is_no_arguments(gateway, tmp_path):
     source = OWN.replace("OWN_GET(own_number)", "OWN_GET(void)")
     code = OWN_C.replace("own_number n, ", "").replace("n + ", "40 + ")
     node_of(gateway, module=build_module(tmp_path, source, code))
-    assert gateway.post("OWN_PROG/2/OWN_GET")[2]["result"] == 42
+    assert gateway.answer("OWN_PROG/2/OWN_GET")[2]["result"] == 42
     assert gateway.call("OWN_PROG/1/OWN_GET") == 41
 
 
-def test_calls_go_on_beside_each_other_and_beside_the_page(gateway):
+def test_calls_go_on_beside_each_other_and_beside_the_page(gateway, held):
     """One that lasts keeps nobody waiting."""
-    node_of(gateway, "--workers", "8", delay_ms=4000)
     answers = []
-    callers = [threading.Thread(target=lambda: answers.append(gateway.call(SUM, [1])))
+    callers = [threading.Thread(target=lambda: answers.append(gateway.call(PATIENT_SUM, [1])))
                for _ in range(4)]
     for caller in callers:
         caller.start()
-    gateway.wait_taken(4)
+    gateway.wait_taken(1 + 4)
     assert answers == []
     assert gateway.ask("/healthz")[0] == 200
+    held.let_go()
     for caller in callers:
         caller.join()
     assert answers == [1] * 4
 
 
-def test_a_call_that_runs_keeps_its_place(gateway):
+def test_a_call_that_runs_keeps_its_place(gateway, held):
     """Others who hold connections end before it."""
-    node_of(gateway, delay_ms=3000)
     answers = []
-    caller = threading.Thread(target=lambda: answers.append(gateway.call(SUM, [1])))
+    caller = threading.Thread(target=lambda: answers.append(gateway.call(PATIENT_SUM, [1])))
     caller.start()
-    gateway.wait_taken(1)
-    held = [socket.create_connection((gateway.host, gateway.port), within(20))
-            for _ in range(400)]
+    gateway.wait_taken(1 + 1)
+    others = [socket.create_connection((gateway.host, gateway.port), within(20))
+              for _ in range(400)]
     assert gateway.ask("/healthz")[0] == 200
+    held.let_go()
     caller.join()
     assert answers == [1]
-    for connection in held:
+    for connection in others:
         connection.close()
 
 
 def test_a_connection_takes_one_call_after_another(gateway):
     node_of(gateway)
+    assert gateway.call(SUM, [1]) == 1
     connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=within(20))
     for number in range(20):
         connection.request("POST", f"/call/{SUM}", body=f"[[{number}]]",
@@ -283,7 +328,10 @@ def test_a_node_is_called_as_soon_as_it_is_registered(gateway):
     # What the page shows is up to a second old; time enough for each of these.
     for number in range(3):
         node = gateway.cluster.node(gateway.master.address, name=f"n{number}")
+        began = time.monotonic()
         status, _, answer = gateway.post(SUM, "[[2,4,6]]")
+        if time.monotonic() - began > 1:  # it may have given up a step of it
+            status, _, answer = gateway.answer(SUM, "[[2,4,6]]")
         assert (status, answer.get("node"), answer.get("result")) == (
             200, f"n{number}", 12), answer
         node.stop()
@@ -295,7 +343,7 @@ def test_a_body_has_a_limit(gateway):
     most = 1 << 20
     body = "[[" + "1," * 1000 + "1" + " " * (most - 2005) + "]]"
     assert len(body) == most
-    assert gateway.post(SUM, body)[2]["result"] == 1001
+    assert gateway.answer(SUM, body)[2]["result"] == 1001
     for much in (" ", " " * 5000000):
         assert gateway.refused(SUM, much + body) == (
             413, "the body is larger than 1048576 bytes", False)
@@ -310,6 +358,7 @@ def test_a_body_has_a_limit(gateway):
 def test_a_body_in_chunks_has_a_limit(gateway):
     """Its length is not told before."""
     node_of(gateway)
+    assert gateway.call(SUM, [1]) == 1
 
     def chunked(n):
         connection = http.client.HTTPConnection(gateway.host, gateway.port,
@@ -359,11 +408,15 @@ def test_a_node_that_cannot_be_asked_is_asked_again_soon(gateway):
 def test_time_that_is_up_is_told(gateway):
     node = node_of(gateway, delay_ms=60000)
     node.expected = {0, 1}
-    begin = time.monotonic()
-    status, error, may_have_run = gateway.refused(f"{SUM}?timeout_ms=300", "[[1]]")
-    assert (status, may_have_run) == (504, True)
-    assert "n1" in error
-    assert 0.25 < time.monotonic() - begin < within(10)
+
+    def outcome():
+        begin = time.monotonic()
+        status, error, may_have_run = gateway.refused(f"{SUM}?timeout_ms=300", "[[1]]")
+        assert status == 504
+        assert 0.25 < time.monotonic() - begin < within(10)
+        return may_have_run and error
+    # On a busy machine time may be up before the call is under way.
+    assert "n1" in eventually(outcome, what="a call that was under way")
     node.kill()
 
 
@@ -387,12 +440,11 @@ def test_a_procedure_without_an_answer_has_failed(gateway):
     assert (status, may_have_run) == (500, True)
 
 
-def test_calls_beyond_a_limit_are_for_later(gateway):
-    node_of(gateway, "--workers", "40", delay_ms=8000)
+def test_calls_beyond_a_limit_are_for_later(gateway, held):
     answers = []
 
     def call():
-        answers.append(gateway.post(SUM, "[[1]]"))
+        answers.append(gateway.post(PATIENT_SUM, "[[1]]"))
     callers = [threading.Thread(target=call) for _ in range(33)]
     for caller in callers:
         caller.start()
@@ -400,6 +452,7 @@ def test_calls_beyond_a_limit_are_for_later(gateway):
     status, headers, answer = answers[0]
     assert (status, headers["Retry-After"]) == (503, "1")
     assert answer == {"error": "32 calls are on their way already", "may_have_run": False}
+    held.let_go()
     for caller in callers:
         caller.join()
     assert sorted(status for status, _, _ in answers) == [200] * 32 + [503]
@@ -432,13 +485,13 @@ def test_large_answers_that_are_not_taken_block_nobody_for_long(gateway, tmp_pat
     request = (f"POST /call/{path} HTTP/1.1\r\nHost: localhost\r\n"
                f"Authorization: Bearer {TOKEN}\r\nContent-Length: 8\r\n\r\n[{n}]")
     lazy = []
+    begin = time.monotonic()
     for _ in range(8):
         lazy.append(socket.create_connection((gateway.host, gateway.port), within(20)))
         lazy[-1].sendall(request.encode())
         lazy[-1].recv(1, socket.MSG_PEEK)  # the answer has begun
-    begin = time.monotonic()
     status, headers, answer = gateway.post(path, "[1]")
-    if time.monotonic() - begin < 5:
+    if time.monotonic() - begin < 10:  # else the first of them may have ended for it
         assert (status, headers["Retry-After"]) == (503, "1"), answer
         assert "too many large answers" in answer["error"] and answer["may_have_run"] is False
     assert gateway.ask("/healthz")[0] == 200
