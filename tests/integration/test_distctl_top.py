@@ -22,8 +22,25 @@ NODES = "NODE STATE CALLS/S FAILED/S IN FLIGHT QUEUED RAN p50 p99 WAITED p99"
 PROCEDURES = "PROCEDURE CALLS/S FAILED/S IN FLIGHT RAN p50 p99 WAITED p99"
 
 
-def top(masters, *options, **more):
-    return command(Cluster.program("distctl"), "--masters", masters, "top", *options, **more)
+# For nodes that a busy machine keeps waiting: they are not silent.
+PATIENT = ("--timeout-ms", "20000")
+
+
+def top(masters, *options):
+    return command(Cluster.program("distctl"), "--masters", masters, *PATIENT, "top", *options)
+
+
+def top_once_called(masters, *options):
+    """Each round of it as an object, once each of the busy nodes was called in all of them:
+    a busy machine may keep a caller waiting for as long as a round is."""
+    def called():
+        done = top(masters, "--json", *options)
+        assert done.returncode == 0, done.stderr
+        rounds = [json.loads(line) for line in done.stdout.splitlines()]
+        nodes = [node for one in rounds for node in one["nodes"]]
+        return all(node["calls_per_s"] for node in nodes
+                   if node["name"] in ("alpha", "beta")) and rounds
+    return eventually(called, what="rounds with calls")
 
 
 @pytest.fixture
@@ -40,7 +57,10 @@ def busy(cluster):
 # --- Lines ---
 
 def test_each_round_is_two_tables(busy):
-    done = top(busy, "--count", "2", "--interval", "300ms")
+    def called():
+        done = top(busy, "--count", "2", "--interval", "300ms")
+        return not re.search(r", 0\.0 calls/s", done.stdout) and done
+    done = eventually(called, what="rounds with calls")
     assert done.returncode == 0
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
@@ -72,7 +92,8 @@ def test_callers_are_told_where_a_master_gathers_statistics(cluster):
         assert done.returncode == 0 and done.stderr == ""
         return done.stdout
 
-    eventually(lambda: json.loads(callers("--json"))["callers"], what="the caller")
+    # What a master did not take in time is told it again after a minute.
+    eventually(lambda: json.loads(callers("--json"))["callers"], 90, what="the caller")
     (one,) = json.loads(callers("--json"))["callers"]
     assert one["name"].startswith(f"load[{load.pid}]@")
     assert one["counters"]["ok"] > 0 and one["counters"]["retries"] == 0
@@ -90,8 +111,8 @@ def test_callers_are_told_where_a_master_gathers_statistics(cluster):
     assert again["address"] == one["address"]
 
     answered = load.end()["calls"]
-    last = json.loads(callers("--json"))
-    assert sum(it["counters"]["ok"] for it in last["procedures"]) == answered
+    eventually(lambda: sum(it["counters"]["ok"] for it in json.loads(
+        callers("--json"))["procedures"]) == answered, what="its last word")
     eventually(lambda: json.loads(callers("--json"))["n"] == 0, what="nobody")
 
 
@@ -102,9 +123,7 @@ def test_without_statistics_callers_says_what_to_do(busy):
 
 
 def test_json_is_an_object_a_round(busy):
-    done = top(busy, "--json", "--count", "2", "--interval", "300ms")
-    assert done.returncode == 0
-    rounds = [json.loads(line) for line in done.stdout.splitlines()]
+    rounds = top_once_called(busy, "--count", "2", "--interval", "300ms")
     assert len(rounds) == 2
     for one in rounds:
         assert {node["name"] for node in one["nodes"]} == {"alpha", "beta"}
@@ -123,9 +142,8 @@ def test_json_is_an_object_a_round(busy):
 def test_the_order_can_be_given(cluster, busy):
     cluster.node(busy, name="aaa", module="echo")  # is never called
     for order in "calls", "failed", "in-flight", "p99", "name":
-        (one,) = top(busy, "--json", "--count", "1", "--interval", "300ms",
-                     "--sort", order).stdout.splitlines()
-        names = [node["name"] for node in json.loads(one)["nodes"]]
+        (one,) = top_once_called(busy, "--count", "1", "--interval", "300ms", "--sort", order)
+        names = [node["name"] for node in one["nodes"]]
         assert sorted(names) == ["aaa", "alpha", "beta"]
         if order in ("failed", "name"):  # nothing fails, and ties go by name
             assert names == sorted(names)
@@ -379,7 +397,7 @@ def test_so_many_rounds_in_a_terminal(busy, terminal):
 
 
 def test_a_terminal_that_cannot_be_drawn_in_gets_lines(busy, terminal):
-    screen = terminal(busy, "--count", "1", "--interval", "200ms", term="dumb")
+    screen = terminal(busy, "--count", "1", "--interval", "200ms", *PATIENT, term="dumb")
     assert screen.end() == 0
     assert "\x1b" not in screen.raw
     assert "ARITH_SUM" in screen.raw

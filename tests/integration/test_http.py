@@ -58,6 +58,10 @@ class Board:
                 return procedure["counters"][outcome]
         return 0
 
+    def wait_caller(self):
+        """What a master did not take in time is told it again after a minute."""
+        eventually(lambda: self.callers()["callers"], 90, "the caller")
+
     def wait_ready(self):
         eventually(lambda: self.ask("/readyz")[0] == 200, what="/readyz")
 
@@ -266,7 +270,7 @@ def test_totals_do_not_fall_when_a_node_is_killed(cluster, board):
 def test_callers_are_shown_and_their_calls_stay_when_they_left(cluster, board):
     cluster.node(board.master.address, name="one")
     load = cluster.load(board.master.address, threads=2)
-    eventually(lambda: board.callers()["callers"], what="the caller")
+    board.wait_caller()
     caller = board.callers()["callers"][0]
     assert caller["name"].startswith(f"load[{load.pid}]@")
     assert caller["address"].startswith("127.0.0.1:") and caller["counters"]["ok"] > 0
@@ -287,7 +291,7 @@ def test_callers_are_shown_and_their_calls_stay_when_they_left(cluster, board):
 def test_a_caller_that_is_killed_is_gone_and_what_it_told_stays(cluster, board):
     cluster.node(board.master.address, name="one")
     load = cluster.load(board.master.address, threads=1)
-    eventually(lambda: board.callers()["callers"], what="the caller")
+    board.wait_caller()
     load.kill()
     eventually(lambda: board.callers()["n"] == 0, what="the caller gone")
     assert board.callers()["together"]["counters"] == {}
@@ -304,8 +308,8 @@ def test_a_silent_node_is_told_and_costs_the_others_nothing(cluster, board):
     frozen.pause()
     eventually(lambda: board.nodes()["frozen"]["stats_error"], 20, "an error of the frozen one")
     before = board.calls("awake")
-    eventually(lambda: board.calls("awake") > before, what="newer figures of the other")
-    assert board.nodes()["awake"]["stats_error"] is None
+    eventually(lambda: board.calls("awake") > before and
+               board.nodes()["awake"]["stats_error"] is None, what="newer figures of the other")
     assert 'dist_node_up{node="frozen"} 0\n' in board.metrics()
     frozen.resume()
     eventually(lambda: board.nodes()["frozen"]["stats_error"] is None, 60, "answers again")
