@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import HERE, InstalledCluster
-from harness import BUILD, command
+from harness import BUILD, command, eventually
 from hosts import Network, allowed
 
 DEPLOY = HERE.parents[1] / "deploy"
@@ -60,6 +60,10 @@ class Story:
         status = self.processes[name].stop(signal.SIGTERM, int(grace.rstrip("s")))
         assert status == 0, self.processes[name].text()
 
+    def wait_healthy(self, names):
+        """A probe has two seconds, and is not believed before it failed several times."""
+        eventually(lambda: all(map(self.healthy, names)), what=f"health of {names}")
+
     def healthy(self, name):
         """What the service's healthcheck says, inside its container."""
         service = "node" if name.startswith("node") else name
@@ -99,7 +103,7 @@ def test_the_compose_files_story(story):
     story.cluster.wait_nodes("master:3000", exactly=story.addresses(*nodes[:2]))
     load = story.cluster.load("master:3000")
     load.wait_answers(story.addresses(*nodes[:2]))
-    assert all(story.healthy(name) for name in ["master", "web", *nodes[:2]])
+    story.wait_healthy(["master", "web", *nodes[:2]])
 
     # Up to 4: newcomers are used.
     for name in nodes[2:]:
@@ -117,7 +121,7 @@ def test_the_compose_files_story(story):
     story.stop("master")
     load.wait_answers(story.addresses(*nodes[:2]))
     assert not story.healthy("master")
-    assert all(story.healthy(name) for name in nodes[:2])
+    story.wait_healthy(nodes[:2])
 
     # It comes back, and finds them.
     story.up("master").wait_line("master-listening")
