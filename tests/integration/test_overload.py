@@ -42,14 +42,16 @@ def all_descriptors():
 
 
 def bench(cluster, node, procedure, argument, seconds, *options, master=None):
-    """distbench on a procedure that takes one number. Only with a master it learns that
-    the node can say "busy, not run", and tries again."""
+    """distbench on a procedure that takes one number; without @seconds, so many calls as
+    @options say. Only with a master it learns that the node can say "busy, not run", and
+    tries again."""
+    duration = ["--duration", f"{int(seconds * 1000)}ms"] if seconds else []
     where = ["--masters", master.address] if master else \
         ["--servers", f"127.0.0.1:{node.port}"]
     return cluster.start(cluster.program("distbench"), *where,
                          "--call", f"{STRAIN}/1/{procedure}",
                          "--arguments-hex", f"{argument:08x}", "--warm-up", "100ms",
-                         "--duration", f"{int(seconds * 1000)}ms", "--json", *options)
+                         *duration, "--json", *options)
 
 
 def report_of(bench, status=0):
@@ -164,7 +166,8 @@ class Dawdlers(threading.Thread):
 
 def test_ten_thousand_half_calls_keep_nobody_waiting(cluster, all_descriptors):
     n = min(10_000, all_descriptors - 500)
-    node = cluster.node(None, module="strain")
+    # None shall end before all are there, however long that takes.
+    node = cluster.node(None, "--record-timeout-ms", "600000", module="strain")
     before = measure(cluster, node, 2)
     dawdlers = Dawdlers(node.port, n)
     try:
@@ -213,11 +216,10 @@ def test_one_that_fills_the_queue_does_not_starve_another(cluster):
     hog = bench(cluster, node, SLEEP, 2000, 5, "--in-flight", "500", master=master)
     hog.expected = {0, 1}
     node.wait_line(r"calls-refused .*as many calls wait as queue allows")
-    other = report_of(bench(cluster, node, SLEEP, 2000, 2, "--timeout-ms",
-                            str(int(within(2000))), master=master))
+    # Each takes some 64 places * 2 ms / 2 workers: there is time for ten times as many.
+    other = report_of(bench(cluster, node, SLEEP, 2000, None, "--calls", "6", master=master))
+    assert hog.running(), "it was answered when there was nobody else"
     assert other["failures"] == 0
-    # Of some 2000 ms / (64 places * 2 ms / 2 workers).
-    assert other["calls"] > 5
     assert node.running()
     hog.wait(60)
     assert json.loads(hog.text("out"))["calls"] > 0
