@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import termios
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,13 @@ class OnTerminal:
                 return None
             self.drawn += some.decode()
 
+    @contextmanager
+    def held(self):
+        """Stands still meanwhile: it hands out no work, and hears of nothing."""
+        self.popen.send_signal(signal.SIGSTOP)
+        yield
+        self.popen.send_signal(signal.SIGCONT)
+
     def finish(self):
         """Its stdout, once it ended well."""
         self.wait_drawn("(?!)")
@@ -245,7 +253,8 @@ class OnTerminal:
             return self.out.read()
 
 
-# Some seconds of work; the bar says when it is time for the next change.
+# Some seconds of work; the bar says when it is time for the next change. The work waits for
+# newcomers, whose start may take as long.
 def test_the_bar_and_the_count_survive_nodes_that_are_killed_and_added(cluster):
     last = 10 ** 9 if os.environ["DIST_SANITIZE"] == "none" else 3 * 10 ** 8
     master = cluster.master()
@@ -253,11 +262,13 @@ def test_the_bar_and_the_count_survive_nodes_that_are_killed_and_added(cluster):
     run = OnTerminal("palindrome", "--masters", master.address, "--pieces", "2000",
                      str(last))
     assert run.wait_drawn(r" +[1-9]\d* % \[#* *\] \d+/2000  \d+")
-    nodes[0].kill()
-    cluster.node(master.address, module="palindrome", name="late")
+    with run.held():
+        nodes[0].kill()
+        cluster.node(master.address, module="palindrome", name="late")
     assert run.wait_drawn(r"late [1-9]\d*")
-    nodes[1].kill()
-    cluster.node(master.address, module="palindrome", name="later")
+    with run.held():
+        nodes[1].kill()
+        cluster.node(master.address, module="palindrome", name="later")
     assert run.wait_drawn(r"later [1-9]\d*")
     out = run.finish()
     assert f"{count_palindromes(last)} binary palindromes from 0 to {last}" in out
