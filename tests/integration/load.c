@@ -402,7 +402,8 @@ main(int argc, char **argv)
 	static struct load load = { .n_threads = 1,
 		                    .n_in_flight = 1,
 		                    .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct arguments arguments = { 0 };
+	/* A busy machine may take more than five seconds to have a view. */
+	struct arguments arguments = { .cluster.open_timeout_ms = 30000 };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!arguments_parse(&arguments, &load, argc, argv))
