@@ -7,6 +7,8 @@ import signal
 import pytest
 
 from harness import Cluster, command, eventually, free_port
+from test_gateway import ARITH, HELD_C
+from test_reflection import build_module
 
 # Of a killed node: its port may be closed before or after the master asks there.
 LOST = {"silent", "unreachable"}
@@ -65,11 +67,22 @@ def test_a_lost_node_and_one_that_comes_back(cluster):
     watching.wait_line(r'node-registered name="alpha" .* away_ms=\d+$')
 
 
-def test_a_node_that_is_ordered_out(cluster):
+def test_a_node_that_is_ordered_out(cluster, tmp_path):
+    """It drains for as long as a call runs there, which ends when that was seen."""
+    gate = tmp_path / "gate"
+    module = build_module(tmp_path, ARITH.read_text(), HELD_C % gate, base="arith")
     master = cluster.master()
-    cluster.node(master.address, name="alpha")
+    cluster.node(master.address, name="alpha", module=str(module))
+    caller = cluster.start(cluster.program("distctl"), "--masters", master.address, "call", ARITH,
+                           "ARITH_SUM", "[[1]]")
+    eventually(lambda: cluster.nodes(master.address).get("alpha", {}).get("in_flight"),
+               what="a call that runs")
     watching = watch(cluster, master.address)
-    assert cluster.ctl(master.address, "drain", "alpha").returncode == 0
+    drain = cluster.start(cluster.program("distctl"), "--masters", master.address, "drain",
+                          "alpha")
+    watching.wait_line(r"node-draining")
+    gate.touch()
+    assert caller.wait() == drain.wait() == 0
     watching.wait_line(r'node-gone name="alpha" address=\S+ why=left$')
     assert [line.split()[0] for line in events(watching)] == [
         "master-followed", "node-draining", "service-gone", "node-gone"]
