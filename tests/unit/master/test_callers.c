@@ -45,6 +45,9 @@ static const struct dist_service service = {
 
 static const struct dist_service *const services[] = { &service, NULL };
 
+/* An account that was not taken in two seconds is told again after a minute. */
+#define TOLD_MS (60000 + PATIENCE_MS)
+
 struct fixture {
 	struct registry registry;
 	struct dist_node *node;
@@ -169,7 +172,7 @@ total(struct fixture *f, uint32_t proc, const char *counter)
 static void
 await_total(struct fixture *f, uint32_t proc, const char *counter, uint64_t value)
 {
-	int64_t until_ns = dist_deadline_in_ms(PATIENCE_MS);
+	int64_t until_ns = dist_deadline_in_ms(TOLD_MS);
 
 	while (total(f, proc, counter) != value) {
 		assert_false(dist_deadline_passed(until_ns));
@@ -180,7 +183,7 @@ await_total(struct fixture *f, uint32_t proc, const char *counter, uint64_t valu
 static void
 await_more(struct fixture *f, uint32_t proc, const char *counter, uint64_t than)
 {
-	int64_t until_ns = dist_deadline_in_ms(PATIENCE_MS);
+	int64_t until_ns = dist_deadline_in_ms(TOLD_MS);
 
 	while (total(f, proc, counter) <= than) {
 		assert_false(dist_deadline_passed(until_ns));
@@ -191,7 +194,7 @@ await_more(struct fixture *f, uint32_t proc, const char *counter, uint64_t than)
 static void
 await_callers(struct fixture *f, size_t n)
 {
-	int64_t until_ns = dist_deadline_in_ms(PATIENCE_MS);
+	int64_t until_ns = dist_deadline_in_ms(TOLD_MS);
 
 	while (look(f)->n_callers_in_all != n) {
 		assert_false(dist_deadline_passed(until_ns));
