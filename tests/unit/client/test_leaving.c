@@ -26,14 +26,23 @@
 
 /* --- The server ---------------------------------------------------------------------- */
 
-/* At @port, or any: 0. */
+/*
+ * At @port, or any: 0. Of an address that is this process's alone, so that nobody else has
+ * the port while nobody listens there.
+ */
 static int
 listen_at(int port, struct dist_sockaddr *ret_address)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	uint32_t host = INADDR_LOOPBACK + ((uint32_t)getpid() & 0x3fffff);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_true(dist_sockaddr_from_numeric("127.0.0.1", port, ret_address));
+	*ret_address = (struct dist_sockaddr){
+		.in = { .sin_family = AF_INET,
+		        .sin_port = htons((uint16_t)port),
+		        .sin_addr.s_addr = htonl(host) },
+		.length = sizeof(struct sockaddr_in),
+	};
 	assert_int_equal(bind(fd, &ret_address->sa, ret_address->length), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	*ret_address = dist_socket_local(fd);
@@ -229,8 +238,7 @@ meet_the_end(struct dist_cluster *cluster)
 
 	do
 		assert_int_not_equal(probe_add_1(1, 2, &sum, clnt), RPC_SUCCESS);
-	while (dist_error_last() == DIST_EDEADLINE);
-	assert_err(dist_error_last(), DIST_ECONNECT);
+	while (dist_error_last() != DIST_ECONNECT);
 	clnt_destroy(clnt);
 }
 
