@@ -141,7 +141,6 @@ static void
 conn_on_connected(struct dist_conn *conn)
 {
 	enum dist_err err;
-	bool alive = true;
 
 	err = dist_socket_connect_result(conn->source.fd, &conn->peer->address);
 	if (err) {
@@ -157,20 +156,18 @@ conn_on_connected(struct dist_conn *conn)
 	if (conn->state == DIST_CONN_CONNECTING) {
 		conn->state = DIST_CONN_READY;
 		conn->used_at_ns = dist_clock_ns();
-		alive = dist_conn_flush_locked(conn);
-		if (alive && conn->reader_role == DIST_READER_NONE)
+		dist_conn_flush_locked(conn);
+		if (conn->reader_role == DIST_READER_NONE)
 			dist_conn_pass_reader_locked(conn);
 	}
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 }
 
 static void
 conn_on_ready(struct dist_source *source, uint32_t events)
 {
 	struct dist_conn *conn = DIST_CONTAINER_OF(source, struct dist_conn, source);
-	bool alive = true, read = false;
+	bool read = false;
 
 	dist_lock(&conn->lock);
 	if (conn->state == DIST_CONN_CONNECTING) {
@@ -181,7 +178,7 @@ conn_on_ready(struct dist_source *source, uint32_t events)
 	if (conn->state == DIST_CONN_READY) {
 		if (conn->blocked && events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
 			conn->blocked = false;
-			alive = dist_conn_flush_locked(conn);
+			dist_conn_flush_locked(conn);
 		}
 		if (conn->reader_role == DIST_READER_ARMED &&
 		    events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
@@ -193,8 +190,6 @@ conn_on_ready(struct dist_source *source, uint32_t events)
 			dist_conn_arm_locked(conn);
 	}
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 	if (read)
 		dist_conn_read_ready(conn);
 }
@@ -240,19 +235,15 @@ conn_service(struct dist_task *task)
 void
 dist_conn_serve(struct dist_conn *conn)
 {
-	bool alive;
-
 	dist_lock(&conn->lock);
-	alive = dist_conn_flush_locked(conn);
-	if (alive && conn->state == DIST_CONN_READY &&
+	dist_conn_flush_locked(conn);
+	if (conn->state == DIST_CONN_READY &&
 	    conn->reader_role == DIST_READER_NONE && conn->calls.n_pending &&
 	    conn->n_gathering == 0) {
 		conn->reader_role = DIST_READER_ARMED;
 		dist_conn_arm_locked(conn);
 	}
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 }
 
 void
@@ -311,7 +302,7 @@ conn_check_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock)
 	size_t pending = dist_outbuf_pending(&conn->out);
 
 	/* Of one that could not be made who comes a moment later is told why, too. */
-	if (conn->state == DIST_CONN_CLOSED)
+	if (conn->state == DIST_CONN_CLOSED || atomic_load(&conn->send_errno))
 		return dist_error_set(DIST_ECONNECT, "%s: %s",
 		                      dist_peer_label(conn->peer),
 		                      conn->unreached ? conn->unreached
@@ -403,7 +394,7 @@ conn_should_flush_locked(struct dist_conn *conn, bool first) DIST_REQUIRES(&conn
 enum dist_err
 dist_conn_add(struct dist_conn *conn, struct dist_call *call)
 {
-	bool idle, taken_back, alive = true;
+	bool idle, taken_back;
 	bool caller_waits = dist_dispatch_caller_waits(call);
 	enum dist_err err;
 	uint32_t xid;
@@ -430,14 +421,9 @@ dist_conn_add(struct dist_conn *conn, struct dist_call *call)
 	conn->n_added++;
 	/* A caller that goes on to wait sends and reads itself. */
 	if (!caller_waits && conn_should_flush_locked(conn, call->synchronous || idle))
-		alive = dist_conn_flush_locked(conn);
+		dist_conn_flush_locked(conn);
 	if (!caller_waits)
 		dist_conn_post_service_locked(conn);
-	if (!alive) {
-		dist_unlock(&conn->lock);
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
-		dist_lock(&conn->lock);
-	}
 	if (taken_back) {
 		atomic_fetch_sub(&conn->peer->in_flight, 1);
 		dist_stats_given_up(conn->peer, call);
@@ -453,19 +439,17 @@ dist_conn_add(struct dist_conn *conn, struct dist_call *call)
 void
 dist_conn_abandon(struct dist_conn *conn, uint32_t xid, struct dist_call *call)
 {
-	bool was_here, alive = true;
+	bool was_here;
 
 	dist_lock(&conn->lock);
 	was_here = dist_calltab_abandon(&conn->calls, xid, call);
 	if (was_here && conn->peer->with_meta && conn->state == DIST_CONN_READY) {
 		dist_cancel_queue_locked(conn, xid);
-		alive = dist_conn_flush_locked(conn);
+		dist_conn_flush_locked(conn);
 	}
 	if (conn->holder_call == call)
 		dist_conn_kick_locked(conn);
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 	if (!was_here)
 		return; /* a reply was being looked at: that thread sees that it ended */
 	atomic_fetch_sub(&conn->peer->in_flight, 1);

@@ -17,7 +17,7 @@
  * The writer sends what has gathered (conn_write.c). Invariant W: while unsent bytes
  * exist, a thread holds the role, or the socket is full and its loop waits for room, or a
  * flush is due within DIST_SOON_NS, or the thread that added them runs and sends them
- * before it sleeps.
+ * before it sleeps, or a send has failed.
  *
  * The reader receives and ends calls (conn_read.c). Invariant R: with a call in flight, a
  * thread holds the role, or the descriptor is armed in the loop, or arming is due within
@@ -97,6 +97,11 @@ struct dist_conn {
 	struct dist_trial parts; /* way 0: a window leaves in parts; 1: at once */
 	uint64_t in_hand; /* where in the stream ends what the writer took to send */
 	bool blocked; /* the socket is full: the loop has the role */
+	/*
+	 * Why a send failed; 0: none did. Nothing more is sent or added then. What the peer
+	 * said before may be here still: whoever reads comes to its end, and closes it.
+	 */
+	atomic_int send_errno;
 
 	/* The reader. */
 	enum dist_reader reader_role;
@@ -188,9 +193,9 @@ void dist_conn_dispose(struct dist_task *task);
 
 /*
  * conn_write.c: send what waits, unless somebody does. The lock is dropped meanwhile and
- * held again afterwards. False: the connection broke, errno says how: close it.
+ * held again afterwards.
  */
-bool dist_conn_flush_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
+void dist_conn_flush_locked(struct dist_conn *conn) DIST_REQUIRES(&conn->lock);
 
 /* conn_read.c: the loop was told that there is something to read; it has the role. */
 void dist_conn_read_ready(struct dist_conn *conn);

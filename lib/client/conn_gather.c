@@ -82,22 +82,20 @@ conn_account_locked(struct dist_conn *conn, const struct yielded *yielded, bool 
 	conn->no_yield_until_ns = dist_clock_ns() + PAUSE_NS;
 }
 
-bool
+void
 dist_conn_gather_locked(struct dist_conn *conn, struct dist_call *call)
 {
 	struct yielded yielded = { .n_added = 1 };
-	bool alive = true;
 
 	conn->n_gathering++;
 	for (unsigned i = 0; i < YIELDS_MAX; i++) {
 		/* While others add to it, it can wait for them. */
 		if (yielded.n_added == 0 ||
 		    dist_outbuf_pending(&conn->out) > GATHER_BYTES)
-			alive = dist_conn_flush_locked(conn);
-		if (alive && i > 0 && dist_call_pending(call))
+			dist_conn_flush_locked(conn);
+		if (i > 0 && dist_call_pending(call))
 			dist_conn_look_locked(conn, call);
-		if (!alive || !dist_call_pending(call) ||
-		    !dist_conn_may_gather_locked(conn))
+		if (!dist_call_pending(call) || !dist_conn_may_gather_locked(conn))
 			break;
 		yielded = conn_yield_locked(conn);
 		conn_account_locked(conn, &yielded, !dist_call_pending(call));
@@ -106,5 +104,4 @@ dist_conn_gather_locked(struct dist_conn *conn, struct dist_call *call)
 			break;
 	}
 	conn->n_gathering--;
-	return alive;
 }

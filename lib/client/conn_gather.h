@@ -9,10 +9,9 @@ bool dist_conn_may_gather_locked(const struct dist_conn *conn) DIST_REQUIRES(&co
 
 /*
  * Let other threads run, and send and receive for all, until @call is over or nobody has
- * anything to do. The lock is dropped meanwhile and held again afterwards. False: the
- * connection broke, errno says how: close it.
+ * anything to do. The lock is dropped meanwhile and held again afterwards.
  */
-bool dist_conn_gather_locked(struct dist_conn *conn, struct dist_call *call)
+void dist_conn_gather_locked(struct dist_conn *conn, struct dist_call *call)
 	DIST_REQUIRES(&conn->lock);
 
 #endif

@@ -192,6 +192,17 @@ conn_take_replies(struct dist_conn *conn, struct dist_call *own)
 	                                  "it had not answered");
 }
 
+/* @failure: of the recv() that found its end; 0: in order. */
+static const char *
+conn_why_ended(const struct dist_conn *conn, int failure)
+{
+	int send_failure = atomic_load(&conn->send_errno);
+
+	if (failure || send_failure)
+		return strerror(send_failure ? send_failure : failure);
+	return "the peer closed the connection";
+}
+
 enum received {
 	RECEIVED_SOME,
 	RECEIVED_NOTHING, /* not now */
@@ -217,8 +228,7 @@ conn_receive(struct dist_conn *conn, struct dist_call *own, int flags)
 			return RECEIVED_NOTHING;
 		if (received <= 0) {
 			dist_conn_close(conn, DIST_ECONNRESET,
-			                received ? strerror(errno)
-			                         : "the peer closed the connection");
+			                conn_why_ended(conn, received ? errno : 0));
 			return RECEIVED_END;
 		}
 		dist_record_reader_filled(&conn->reader, (size_t)received);
@@ -481,18 +491,18 @@ conn_park_locked(struct dist_conn *conn, struct dist_call *call, int64_t deadlin
 bool
 dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_ns)
 {
-	bool alive = true, was_open, mine = false;
+	bool was_open, mine = false;
 
 	dist_thread_will_block();
 	dist_lock(&conn->lock);
 	was_open = conn->state != DIST_CONN_CLOSED;
 	conn->n_waiting++;
 	if (dist_conn_may_gather_locked(conn))
-		alive = dist_conn_gather_locked(conn, call);
-	if (alive && dist_call_pending(call))
-		alive = dist_conn_flush_locked(conn);
+		dist_conn_gather_locked(conn, call);
+	if (dist_call_pending(call))
+		dist_conn_flush_locked(conn);
 	conn->n_waits++;
-	while (alive && dist_call_pending(call) && conn->state != DIST_CONN_CLOSED &&
+	while (dist_call_pending(call) && conn->state != DIST_CONN_CLOSED &&
 	       dist_call_is_on(call, conn) && !dist_deadline_passed(deadline_ns)) {
 		if (!mine && conn->state == DIST_CONN_READY &&
 		    (conn->reader_role == DIST_READER_NONE ||
@@ -518,7 +528,5 @@ dist_conn_wait(struct dist_conn *conn, struct dist_call *call, int64_t deadline_
 	if (mine || (conn->reader_role == DIST_READER_NONE && conn->n_gathering == 0))
 		dist_conn_pass_reader_locked(conn);
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 	return was_open;
 }

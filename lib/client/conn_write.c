@@ -4,6 +4,7 @@
  * that has sent for others long enough leaves the rest to the loop.
  */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "base/thread.h"
 #include "client/conn.h"
@@ -11,7 +12,19 @@
 /* Batches that one thread sends on end. */
 #define ROUNDS_MAX 16
 
-bool
+/* A reader finds what has come, and then the end, however the send failed. */
+static void
+conn_break_locked(struct dist_conn *conn, int failure) DIST_REQUIRES(&conn->lock)
+{
+	atomic_store(&conn->send_errno, failure);
+	shutdown(conn->source.fd, SHUT_RDWR);
+	if (conn->reader_role == DIST_READER_NONE) {
+		conn->reader_role = DIST_READER_ARMED;
+		dist_conn_arm_locked(conn);
+	}
+}
+
+void
 dist_conn_flush_locked(struct dist_conn *conn)
 {
 	enum dist_sent sent = DIST_SENT_ALL;
@@ -20,8 +33,8 @@ dist_conn_flush_locked(struct dist_conn *conn)
 	int failure = 0, cancel_state;
 
 	if (conn->writing || conn->blocked || conn->state != DIST_CONN_READY ||
-	    dist_outbuf_pending(&conn->out) == 0)
-		return true;
+	    atomic_load(&conn->send_errno) || dist_outbuf_pending(&conn->out) == 0)
+		return;
 	conn->writing = true;
 	cancel_state = dist_cancel_off();
 	while (more && sent == DIST_SENT_ALL && conn->state == DIST_CONN_READY &&
@@ -38,12 +51,12 @@ dist_conn_flush_locked(struct dist_conn *conn)
 	}
 	conn->writing = false;
 	dist_cancel_restore(cancel_state);
-	/* The loop goes on when there is room, which may be at once. */
-	if (more && sent != DIST_SENT_BROKEN && conn->state == DIST_CONN_READY) {
+	if (sent == DIST_SENT_BROKEN && conn->state == DIST_CONN_READY) {
+		conn_break_locked(conn, failure);
+	} else if (more && conn->state == DIST_CONN_READY) {
+		/* The loop goes on when there is room, which may be at once. */
 		conn->blocked = true;
 		dist_conn_arm_locked(conn);
 	}
 	dist_conn_try_dispose_locked(conn);
-	errno = failure;
-	return sent != DIST_SENT_BROKEN || conn->state == DIST_CONN_CLOSED;
 }

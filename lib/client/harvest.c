@@ -208,16 +208,12 @@ static void
 harvest_join(struct dist_harvest *harvest, unsigned i)
 {
 	struct dist_conn *conn = harvest->conns[i];
-	bool alive;
 
 	dist_lock(&conn->lock);
-	alive = dist_conn_flush_locked(conn);
+	dist_conn_flush_locked(conn);
 	conn->n_waits++;
-	if (alive)
-		harvest_want_reader_locked(harvest, i, conn);
+	harvest_want_reader_locked(harvest, i, conn);
 	dist_unlock(&conn->lock);
-	if (!alive)
-		dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
 }
 
 /* It was nudged: what it does not hold it may have been granted, or it has closed. */
@@ -399,17 +395,17 @@ conn_may_look_locked(const struct dist_conn *conn, bool left_to_loop, int64_t no
 	return now_ns - conn->looked_at_ns >= LOOK_AGAIN_NS;
 }
 
-static bool
+static void
 conn_look_once(struct dist_conn *conn, bool left_to_loop)
 {
 	int64_t now_ns = dist_clock_ns();
-	bool alive, open;
+	bool open;
 
 	dist_lock(&conn->lock);
-	alive = dist_conn_flush_locked(conn);
+	dist_conn_flush_locked(conn);
 	if (!left_to_loop)
 		conn->n_waits++;
-	if (alive && conn_may_look_locked(conn, left_to_loop, now_ns) &&
+	if (conn_may_look_locked(conn, left_to_loop, now_ns) &&
 	    conn_take_reader_locked(conn)) {
 		dist_unlock(&conn->lock);
 		if (dist_conn_read_once(conn, &open) || !open)
@@ -421,18 +417,14 @@ conn_look_once(struct dist_conn *conn, bool left_to_loop)
 		dist_conn_pass_reader_locked(conn);
 	}
 	dist_unlock(&conn->lock);
-	return alive;
 }
 
 void
 dist_harvest_look(struct dist_harvest *harvest, bool left_to_loop)
 {
 	for (unsigned i = 0; i < harvest->n_conns; i++) {
-		struct dist_conn *conn = harvest->conns[i];
-
-		if (!conn_look_once(conn, left_to_loop))
-			dist_conn_close(conn, DIST_ECONNRESET, strerror(errno));
-		else if (left_to_loop)
-			dist_conn_serve(conn);
+		conn_look_once(harvest->conns[i], left_to_loop);
+		if (left_to_loop)
+			dist_conn_serve(harvest->conns[i]);
 	}
 }

@@ -349,11 +349,53 @@ test_no_such_program_is_forgotten_with_the_connection(void **state)
 	close(listener);
 }
 
+/* What came before the end is heard, also where the end is met by sending. */
+static void
+test_what_was_said_is_heard_though_a_send_fails(void **state)
+{
+	struct dist_sockaddr address;
+	int listener = listen_at(0, &address), fd, sums[3];
+	struct dist_cluster *cluster = cluster_of(&address);
+	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
+	struct words words = { .n = 0 };
+	struct dist_waiter *waiters[3];
+	struct pause pause;
+
+	(void)state;
+	call_and_answer(clnt, listener, &fd);
+	pause_begin(&pause, cluster);
+	for (int i = 0; i < 2; i++) {
+		waiters[i] = dist_go(clnt, probe_add_1, 1, 2, &sums[i]);
+		assert_non_null(waiters[i]);
+	}
+	/* Nobody but this thread sends them. */
+	assert_err(dist_waiter_wait(waiters[1], 1), DIST_ETIMEDOUT);
+	put_success(&words, take_call(fd), 3);
+	(void)take_call(fd);
+	put_goodbye(&words, 0);
+	say(fd, &words);
+	close(listener);
+	reset(fd);
+
+	waiters[2] = dist_go(clnt, probe_add_1, 1, 2, &sums[2]);
+	assert_non_null(waiters[2]);
+	(void)!dist_waiter_wait(waiters[2], 1);
+	sem_post(&pause.over);
+	assert_ok(dist_waiter_wait(waiters[0], DIST_FOREVER));
+	assert_err(dist_waiter_wait(waiters[1], DIST_FOREVER), DIST_EBUSY);
+	assert_int_not_equal(dist_waiter_wait(waiters[2], DIST_FOREVER), DIST_OK);
+	for (int i = 0; i < 3; i++)
+		dist_waiter_free(waiters[i]);
+	clnt_destroy(clnt);
+	dist_cluster_close(cluster);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_goodbye_heard_too_late_keeps_nobody_away),
 	cmocka_unit_test(test_draining_heard_too_late_keeps_nobody_away),
 	cmocka_unit_test(test_no_such_program_heard_too_late_keeps_nobody_away),
 	cmocka_unit_test(test_no_such_program_is_forgotten_with_the_connection),
+	cmocka_unit_test(test_what_was_said_is_heard_though_a_send_fails),
 };
 
 CHECK_MAIN(tests)
