@@ -14,6 +14,9 @@
 /* How long a wait for an interface goes on unlooked at. */
 #define LOOK_MS 50
 
+/* A master that stops waits so long for callers to take their answers. */
+#define SEND_MS 2000
+
 /* Of a body that is too large so much is read, since who is still sending when the
  * connection ends does not hear why. */
 #define BODY_SKIPPED_MAX (16 * GATEWAY_BODY_MAX)
@@ -53,6 +56,7 @@ gateway_finish_locked(struct gateway_request *request, struct gateway_answer ans
 	request->interface = NULL;
 	request->state = GATEWAY_DONE;
 	request->gateway->n_requests--;
+	request->gateway->n_answered++;
 	MHD_resume_connection(request->connection);
 }
 
@@ -198,11 +202,24 @@ gateway_request_new(struct gateway *gateway, struct MHD_Connection *connection,
 	return NULL;
 }
 
+/* Its answer was sent, or its caller is gone. */
+static void
+request_sent(struct gateway_request *request)
+{
+	struct gateway *gateway = request->gateway;
+
+	pthread_mutex_lock(&gateway->lock);
+	if (request->state == GATEWAY_DONE && --gateway->n_answered == 0)
+		pthread_cond_broadcast(&gateway->changed);
+	pthread_mutex_unlock(&gateway->lock);
+}
+
 void
 gateway_request_free(struct gateway_request *request)
 {
 	if (!request)
 		return;
+	request_sent(request);
 	free(request->name);
 	free(request->arguments.data);
 	free(request->reply.data);
@@ -478,6 +495,18 @@ refuse_all_locked(struct gateway_list *list)
 		                                     "the master stops"));
 }
 
+/* The daemon would close their connections before its thread has sent anything. */
+static void
+wait_sent_locked(struct gateway *gateway)
+{
+	const struct timespec until = program_in_ms(SEND_MS);
+
+	while (gateway->n_answered > 0) {
+		if (pthread_cond_timedwait(&gateway->changed, &gateway->lock, &until))
+			return;
+	}
+}
+
 /* Calls on their way end with their cluster, whose callback thread answers them. */
 void
 gateway_stop(struct gateway *gateway)
@@ -496,6 +525,7 @@ gateway_stop(struct gateway *gateway)
 	pthread_mutex_lock(&gateway->lock);
 	refuse_all_locked(&gateway->ready);
 	refuse_all_locked(&gateway->waiting);
+	wait_sent_locked(gateway);
 	pthread_mutex_unlock(&gateway->lock);
 }
 

@@ -71,6 +71,7 @@ struct gateway {
 	pthread_cond_t changed;
 	bool stopping;
 	unsigned n_requests; /* READY, WAITING, CALLING */
+	unsigned n_answered; /* DONE: the HTTP thread has yet to send their answers */
 	struct gateway_list ready, waiting;
 	struct gateway_fetch fetches[GATEWAY_FETCHERS];
 	struct interfaces interfaces;
