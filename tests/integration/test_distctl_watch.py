@@ -132,14 +132,15 @@ def test_a_master_that_starts_anew_loses_no_node(cluster):
 
 
 def test_a_node_that_does_not_find_the_new_master_is_missing(cluster):
+    """Once its lease would be over."""
     address = f"127.0.0.1:{free_port()}"
-    master = cluster.master(listen=address)
+    master = cluster.master(listen=address, patient=False)
     node = cluster.node(address, name="alpha")
     watching = watch(cluster, address)
     master.kill()
     watching.wait_line(r"master-lost")
     node.kill()
-    cluster.master(listen=address)
+    cluster.master(listen=address, patient=False)
     watching.wait_line(r'node-gone name="alpha" address=\S+ why=missing$')
 
 

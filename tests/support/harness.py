@@ -260,9 +260,12 @@ class Cluster:
     # --- What a cluster is made of ---
 
     def master(self, *options, listen="127.0.0.1:0", rpcbind=False, wait=True, env=None,
-               seconds=PATIENCE):
-        """A master that listens; .address says where."""
+               seconds=PATIENCE, patient=True):
+        """A master that listens; .address says where. Where silence is not the point it is
+        @patient: a busy machine may keep a node from beating for as long as a lease."""
         arguments = ["--listen", listen] if listen else []
+        if patient:
+            arguments += ["--min-lease-ms", "20000"]
         if not rpcbind:
             arguments.append("--no-rpcbind")
         process = self.start(self.program("distmaster"), *arguments, *options, env=env)
