@@ -520,7 +520,7 @@ def test_a_node_appears_is_loaded_and_is_killed(cluster, board):
         assert "ARITH_SUM" in window.text("#procedures tbody")
         window.wait("/[1-9]/.test(document.querySelector('#c-calls').innerText)")
         window.wait(f"document.querySelector('#callers tbody').innerText"
-                    f".includes('load[{load.pid}]@')")
+                    f".includes('load[{load.pid}]@')", 90)  # see Board.wait_caller()
         assert window.run("document.querySelector('#no-callers').hidden")
         # A line that is not flat, with its end at the right.
         assert window.run("new Set(document.querySelector('#s-calls path.line')"
