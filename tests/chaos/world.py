@@ -185,8 +185,18 @@ class Machine:
 
     def terminate(self):
         # 1: calls were abandoned, which outlasted the drain. Asked twice, it ends at once.
-        self.may_end = {0, 1, -signal.SIGTERM} if self.may_end else {0, 1}
+        at_once = bool(self.may_end) or not self.hears_term()
+        self.may_end = {0, 1, -signal.SIGTERM} if at_once else {0, 1}
         self.signal(signal.SIGTERM)
+
+    def hears_term(self):
+        """In its first moments it ends as any program does."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return True
+        return any(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+                   for line in status.splitlines() if line.startswith(("SigBlk", "SigCgt")))
 
     def start_after_end(self):
         self.start_again = True
@@ -213,9 +223,10 @@ class Machine:
                 self.popen.stdin.close()
             except BrokenPipeError:
                 pass
+            self.may_end = {0}
         else:
+            self.may_end = {0} if self.hears_term() else {0, -signal.SIGTERM}
             self.signal(signal.SIGTERM)
-        self.may_end = {0}
         return time.monotonic() + seconds
 
     def wait_end(self, until):
@@ -227,7 +238,7 @@ class Machine:
             self.popen.kill()
             self.popen.wait()
             return
-        if status:
+        if status not in self.may_end:
             self.world.event(f"X {self.journal} it ended with status {status}")
 
     def threads(self):
