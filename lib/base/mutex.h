@@ -37,6 +37,7 @@ enum dist_rank {
 	DIST_RANK_OBSERVERS,  /* who waits for which calls */
 	DIST_RANK_QUEUE,      /* a dist_queue's finished waiters */
 	DIST_RANK_LOOP,       /* a loop's posted tasks and timers */
+	DIST_RANK_STATS,      /* what a master gathers, of which it makes totals */
 	DIST_RANK_LEAF,       /* anything that takes no other lock */
 };
 

@@ -3,8 +3,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
+#include "base/mutex.h"
+#include "master/master_internal.h"
 #include "master/recent.h"
+#include "master/totals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,10 @@
 #define REMEMBER_LOST_NS   (600 * 1000 * DIST_NS_PER_MS)
 /* Who calls tells between two WATCHes, which are held for a lease. */
 #define QUIET_NS (5 * 1000 * DIST_NS_PER_MS)
+/* Many callers tell less often: 200 a second in all, a few per cent of a CPU. */
+#define TURN_MS 5
+/* One that there is no room for tries again. */
+#define LATER_MS 60000
 
 struct caller {
 	struct dist_map_link by_instance;
@@ -31,12 +39,18 @@ struct caller {
 };
 
 struct dist_callers_book {
+	/* Set by dist_callers_new(), then read-only. */
+	int64_t period_ms; /* between two accounts, where they are few */
+	size_t max_bytes;
+	struct dist_totals *totals; /* the master's */
+
+	struct dist_mutex lock; /* guards all below */
 	struct dist_map by_instance, by_conn;
 	struct dist_list here;
 	struct dist_list closed, lost; /* by when they are forgotten */
 	size_t n_here;
-	struct dist_totals *totals;
-	size_t bytes, max_bytes;
+	size_t bytes;
+	struct dist_limit no_room_limit; /* of log lines */
 };
 
 static uint64_t
@@ -199,7 +213,8 @@ caller_keep(struct dist_callers_book *book, struct caller *caller,
 	if (before)
 		caller->recent = dist_recent_between(stats_of(before), stats_of(account),
 		                                     now_ns - caller->told_ns);
-	dist_totals_add(book->totals, stats_of(account), stats_of(before));
+	dist_totals_add(book->totals, DIST_TELLER_CALLER, stats_of(account),
+	                stats_of(before));
 	book->bytes = book->bytes - had + account->bytes;
 	caller->latest = account;
 	caller->told_ns = now_ns;
@@ -228,10 +243,12 @@ caller_close(struct dist_callers_book *book, struct caller *caller, int64_t now_
 	caller_leave(book, caller, &book->closed, now_ns + REMEMBER_CLOSED_NS);
 }
 
-bool
-dist_callers_take(struct dist_callers_book *book, const dist_id instance,
-                  struct dist_gathered *account, bool last, uint64_t conn_id,
-                  int64_t now_ns)
+/* @account, which is taken, came from @instance. @last: it closes. False: there is no
+ * room for it, and it is left out. */
+static bool
+book_take_locked(struct dist_callers_book *book, const dist_id instance,
+                 struct dist_gathered *account, bool last, uint64_t conn_id,
+                 int64_t now_ns) DIST_REQUIRES(&book->lock)
 {
 	struct caller *caller, *other = conn_id ? find_conn(book, conn_id) : NULL;
 	bool kept = true;
@@ -266,23 +283,62 @@ dist_callers_take(struct dist_callers_book *book, const dist_id instance,
 	return kept;
 }
 
-void
-dist_callers_conn_ended(struct dist_callers_book *book, uint64_t conn_id, int64_t now_ns)
+static void
+log_no_room_locked(struct dist_callers_book *book, const dist_account *account,
+                   const char *address) DIST_REQUIRES(&book->lock)
 {
-	struct caller *caller = find_conn(book, conn_id);
+	unsigned n_dropped;
 
+	if (dist_limit_allows_rarely(&book->no_room_limit, dist_clock_ns(), &n_dropped))
+		dist_log_warning("caller-left-out",
+		                 "name=\"%s\" address=%s limit=%zu not_shown=%u "
+		                 "why=\"what callers count takes more than "
+		                 "max_stats_bytes\"",
+		                 account->name, address, book->max_bytes, n_dropped);
+}
+
+unsigned
+dist_callers_account(struct dist_callers_book *book, const dist_account *account,
+                     const char *address, uint64_t conn_id)
+{
+	struct dist_gathered *fresh;
+	size_t n;
+	bool kept;
+
+	if (!book)
+		return 0;
+	fresh = dist_gathered_new(account->name, address, &account->counted);
+	if (!fresh)
+		return LATER_MS;
+	dist_lock(&book->lock);
+	kept = book_take_locked(book, account->counted.instance, fresh, account->last,
+	                        conn_id, dist_clock_ns());
+	if (!kept)
+		log_no_room_locked(book, account, address);
+	n = book->n_here;
+	dist_unlock(&book->lock);
+	return kept ? (unsigned)DIST_MAX(book->period_ms, (int64_t)n * TURN_MS)
+	            : LATER_MS;
+}
+
+void
+dist_callers_conn_ended(struct dist_callers_book *book, uint64_t conn_id)
+{
+	struct caller *caller;
+	int64_t now_ns;
+
+	if (!book)
+		return;
+	dist_lock(&book->lock);
+	now_ns = dist_clock_ns();
+	caller = find_conn(book, conn_id);
 	if (caller)
 		caller_leave(book, caller, &book->lost, now_ns + REMEMBER_LOST_NS);
 	forget_due(book, now_ns);
+	dist_unlock(&book->lock);
 }
 
 /* --- Questions ---------------------------------------------------------------- */
-
-size_t
-dist_callers_n(const struct dist_callers_book *book)
-{
-	return book->n_here;
-}
 
 /* One that is quiet has called nobody since: what came before is not of late any more. */
 static struct dist_overview_recent
@@ -295,53 +351,63 @@ recent_of(const struct caller *caller, int64_t now_ns)
 	return caller->recent;
 }
 
+static void
+caller_show(const struct caller *caller, struct dist_caller_row *row, int64_t now_ns)
+{
+	*row = (struct dist_caller_row){
+		.latest = dist_gathered_ref(caller->latest),
+		.age_ms = (now_ns - caller->since_ns) / DIST_NS_PER_MS,
+		.idle_ms = (now_ns - caller->told_ns) / DIST_NS_PER_MS,
+		.recent = recent_of(caller, now_ns),
+	};
+	memcpy(row->instance, caller->instance, sizeof(dist_id));
+}
+
 size_t
-dist_callers_list(const struct dist_callers_book *book, struct dist_caller_row *rows,
-                  size_t max, int64_t now_ns)
+dist_callers_list(struct dist_callers_book *book, struct dist_caller_row *rows,
+                  size_t max, size_t *ret_in_all)
 {
 	struct caller *caller, *next;
+	int64_t now_ns;
 	size_t n = 0;
 
+	*ret_in_all = 0;
+	if (!book)
+		return 0;
+	dist_lock(&book->lock);
+	now_ns = dist_clock_ns();
 	DIST_LIST_EACH (caller, next, &book->here, link) {
 		if (n == max)
 			break;
-		rows[n] = (struct dist_caller_row){
-			.latest = dist_gathered_ref(caller->latest),
-			.age_ms = (now_ns - caller->since_ns) / DIST_NS_PER_MS,
-			.idle_ms = (now_ns - caller->told_ns) / DIST_NS_PER_MS,
-			.recent = recent_of(caller, now_ns),
-		};
-		memcpy(rows[n++].instance, caller->instance, sizeof(dist_id));
+		caller_show(caller, &rows[n++], now_ns);
 	}
+	*ret_in_all = book->n_here;
+	dist_unlock(&book->lock);
 	return n;
-}
-
-const struct dist_totals *
-dist_callers_totals(const struct dist_callers_book *book)
-{
-	return book->totals;
 }
 
 /* --- Begin and end ------------------------------------------------------------ */
 
 enum dist_err
-dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed, size_t max_bytes,
-                 const struct dist_totals *known)
+dist_callers_new(struct dist_callers_book **ret_book, const struct dist_master *master)
 {
 	struct dist_callers_book *book = calloc(1, sizeof(*book));
+	uint64_t seed;
 	enum dist_err err;
 
 	if (!book)
 		return dist_error_set_plain(DIST_ENOMEM);
-	book->max_bytes = max_bytes;
+	book->period_ms = master->options.stats_ms;
+	book->max_bytes = master->options.max_stats_bytes;
+	book->totals = master->totals;
+	dist_mutex_init(&book->lock, DIST_RANK_STATS);
 	dist_list_init(&book->here);
 	dist_list_init(&book->closed);
 	dist_list_init(&book->lost);
+	memcpy(&seed, master->id, sizeof(seed));
 	err = dist_map_init(&book->by_instance, seed);
 	if (!err)
 		err = dist_map_init(&book->by_conn, seed);
-	if (!err)
-		err = dist_totals_new(&book->totals, seed, known);
 	if (err) {
 		dist_callers_free(book);
 		return dist_error_set_plain(err);
@@ -366,8 +432,8 @@ dist_callers_free(struct dist_callers_book *book)
 	forget_all(book, &book->here);
 	forget_all(book, &book->closed);
 	forget_all(book, &book->lost);
-	dist_totals_free(book->totals);
 	dist_map_fini(&book->by_conn);
 	dist_map_fini(&book->by_instance);
+	dist_mutex_fini(&book->lock);
 	free(book);
 }

@@ -4,19 +4,18 @@
  * the totals, which go on when callers have left.
  *
  * A caller whose connection ended is remembered for a while: it may come back over
- * another one, and what it told before must not be added twice. Locked by its user.
+ * another one, and what it told before must not be added twice. Any thread.
  */
 #ifndef DIST_MASTER_CALLERS_H
 #define DIST_MASTER_CALLERS_H
 
 #include "idl/registry.h"
 #include "master/gathered.h"
-#include "master/totals.h"
 
 #include <dist/overview.h>
-#include <stdbool.h>
 
 struct dist_callers_book;
+struct dist_master;
 
 /* One of them, as it is shown. */
 struct dist_caller_row {
@@ -26,32 +25,26 @@ struct dist_caller_row {
 	struct dist_overview_recent recent;
 };
 
-/* @seed  random. @max_bytes  of memory for accounts. @known  what nodes told; borrowed.
- * Given: dist_callers_free() it. DIST_ENOMEM. */
-enum dist_err dist_callers_new(struct dist_callers_book **ret_book, uint64_t seed,
-                               size_t max_bytes,
-                               const struct dist_totals *known) DIST_MUST_CHECK;
+/* Given: dist_callers_free() it. DIST_ENOMEM. */
+enum dist_err dist_callers_new(struct dist_callers_book **ret_book,
+                               const struct dist_master *master) DIST_MUST_CHECK;
+/* NULL is nothing, here and below. */
 void dist_callers_free(struct dist_callers_book *book);
 
 /*
- * @instance tells, over the connection @conn_id; 0: from this process. @account is taken.
- * @last: it closes. False: there is no room for it, and it is left out.
+ * A cluster tells what it counts, from @address, over the connection @conn_id; 0: from
+ * this process. In how many milliseconds it shall do so again; 0: not at all.
  */
-bool dist_callers_take(struct dist_callers_book *book, const dist_id instance,
-                       struct dist_gathered *account, bool last, uint64_t conn_id,
-                       int64_t now_ns);
+unsigned dist_callers_account(struct dist_callers_book *book,
+                              const dist_account *account, const char *address,
+                              uint64_t conn_id);
 
 /* The connection is gone, and its caller, if it has one, is no more. */
-void dist_callers_conn_ended(struct dist_callers_book *book, uint64_t conn_id,
-                             int64_t now_ns);
+void dist_callers_conn_ended(struct dist_callers_book *book, uint64_t conn_id);
 
-/* How many are there now. */
-size_t dist_callers_n(const struct dist_callers_book *book);
-
-/* The first @max of them, in the order in which they came; how many that are. */
-size_t dist_callers_list(const struct dist_callers_book *book,
-                         struct dist_caller_row *rows, size_t max, int64_t now_ns);
-
-const struct dist_totals *dist_callers_totals(const struct dist_callers_book *book);
+/* The first @max of them, in the order in which they came, with references that are
+ * yours; how many these are, and in *ret_in_all how many there are. */
+size_t dist_callers_list(struct dist_callers_book *book, struct dist_caller_row *rows,
+                         size_t max, size_t *ret_in_all);
 
 #endif

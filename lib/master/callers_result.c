@@ -60,7 +60,7 @@ put_caller(dist_caller *caller, const struct dist_caller_row *row)
 }
 
 static bool
-put_list(dist_callers *result, struct dist_gather *gather)
+put_list(dist_callers *result, struct dist_callers_book *book)
 {
 	struct dist_caller_row *rows = calloc(CALLERS_MAX, sizeof(*rows));
 	bool done = rows != NULL;
@@ -71,7 +71,7 @@ put_list(dist_callers *result, struct dist_gather *gather)
 		free(rows);
 		return false;
 	}
-	n = dist_gather_callers(gather, rows, CALLERS_MAX, &in_all);
+	n = dist_callers_list(book, rows, CALLERS_MAX, &in_all);
 	result->n = (u_int)in_all;
 	for (size_t i = 0; i < n; i++) {
 		/* Also one that there was no memory for: xdr_free() sees to it. */
@@ -89,7 +89,7 @@ put_together(dist_callers *result, struct dist_master *master)
 	struct dist_stats *stats;
 	bool done;
 
-	if (dist_gather_caller_totals(master->gather, &stats))
+	if (dist_totals_stats(master->totals, DIST_TELLER_CALLER, &stats))
 		return false;
 	done = dist_stats_to_wire(&result->together, stats->nodes[0]);
 	dist_stats_free(stats);
@@ -103,9 +103,9 @@ dist_callers_1_svc(dist_callers *result, struct svc_req *rqstp)
 	struct dist_master *master = dist_request_server_arg(rqstp);
 
 	memset(result, 0, sizeof(*result));
-	if (!master->gather)
+	if (!master->callers)
 		return TRUE;
-	if (!put_list(result, master->gather) || !put_together(result, master)) {
+	if (!put_list(result, master->callers) || !put_together(result, master)) {
 		xdr_free((xdrproc_t)xdr_dist_callers, result);
 		return FALSE;
 	}

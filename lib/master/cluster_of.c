@@ -99,7 +99,7 @@ source_account(void *arg, const dist_account *account)
 {
 	struct local_source *source = arg;
 
-	return dist_gather_account(source->master->gather, account, "", 0);
+	return dist_callers_account(source->master->callers, account, "", 0);
 }
 
 enum dist_err

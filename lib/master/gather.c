@@ -7,7 +7,6 @@
 #include "master/gather.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/thread.h"
 #include "io/socket.h"
 #include "master/ask.h"
@@ -25,10 +24,6 @@
 #define ANSWER_MS  2000                   /* a node's time to answer */
 /* One that does not answer waits twice as long each time, up to so many periods. */
 #define PATIENCE_MAX 16
-/* Many callers tell less often: 200 a second in all, which is a few per cent of a CPU. */
-#define CALLER_TURN_MS 5
-/* One that there is no room for tries again. */
-#define CALLER_LATER_MS 60000
 
 struct row {
 	/* The gatherer's thread's. */
@@ -61,6 +56,7 @@ struct dist_gather {
 	bool runs;
 	int64_t period_ns;
 	size_t max_bytes;
+	struct dist_totals *totals; /* the master's */
 
 	/* The thread's. */
 	struct dist_list all, waiting;
@@ -73,10 +69,7 @@ struct dist_gather {
 	bool stopping, changed;
 	struct dist_list finished;
 	struct dist_map rows;
-	struct dist_totals *totals;
 	size_t bytes; /* of what is kept */
-	struct dist_callers_book *callers;
-	struct dist_limit no_room_limit; /* of log lines */
 };
 
 /* --- Rows ------------------------------------------------------------------------- */
@@ -143,7 +136,8 @@ row_leave(struct dist_gather *gather, struct row *row)
 	dist_lock(&gather->lock);
 	dist_map_remove(&gather->rows, &row->by_instance);
 	if (!row->self)
-		dist_totals_add(gather->totals, NULL, node_of(row->latest));
+		dist_totals_add(gather->totals, DIST_TELLER_NODE, NULL,
+		                node_of(row->latest));
 	if (row->latest)
 		gather->bytes -= row->latest->bytes;
 	dist_unlock(&gather->lock);
@@ -297,8 +291,8 @@ row_keep(struct dist_gather *gather, struct row *row, struct dist_gathered *fres
 		before = fresh;
 	} else {
 		if (!row->self)
-			dist_totals_add(gather->totals, node_of(fresh),
-			                node_of(before));
+			dist_totals_add(gather->totals, DIST_TELLER_NODE,
+			                node_of(fresh), node_of(before));
 		gather->bytes += fresh->bytes - bytes_before;
 		row->latest = fresh;
 		row->answered_ns = now_ns;
@@ -456,96 +450,6 @@ dist_gather_find(struct dist_gather *gather, const dist_id instance,
 	dist_unlock(&gather->lock);
 }
 
-enum dist_err
-dist_gather_totals(struct dist_gather *gather, struct dist_stats **ret_stats)
-{
-	enum dist_err err;
-
-	dist_lock(&gather->lock);
-	err = dist_totals_stats(gather->totals, ret_stats);
-	dist_unlock(&gather->lock);
-	return err;
-}
-
-/* --- Callers ---------------------------------------------------------------------- */
-
-static void
-gather_log_no_room_locked(struct dist_gather *gather, const dist_account *account,
-                          const char *address) DIST_REQUIRES(&gather->lock)
-{
-	unsigned n_dropped;
-
-	if (dist_limit_allows_rarely(&gather->no_room_limit, dist_clock_ns(), &n_dropped))
-		dist_log_warning("caller-left-out",
-		                 "name=\"%s\" address=%s limit=%zu not_shown=%u "
-		                 "why=\"what callers count takes more than "
-		                 "max_stats_bytes\"",
-		                 account->name, address, gather->max_bytes, n_dropped);
-}
-
-unsigned
-dist_gather_account(struct dist_gather *gather, const dist_account *account,
-                    const char *address, uint64_t conn_id)
-{
-	struct dist_gathered *fresh;
-	const char *instance = account->counted.instance;
-	size_t n;
-	bool kept;
-
-	if (!gather)
-		return 0;
-	fresh = dist_gathered_new(account->name, address, &account->counted);
-	if (!fresh)
-		return CALLER_LATER_MS;
-	dist_lock(&gather->lock);
-	kept = dist_callers_take(gather->callers, instance, fresh, account->last, conn_id,
-	                         dist_clock_ns());
-	if (!kept)
-		gather_log_no_room_locked(gather, account, address);
-	n = dist_callers_n(gather->callers);
-	dist_unlock(&gather->lock);
-	return kept ? (unsigned)DIST_MAX(gather->period_ns / DIST_NS_PER_MS,
-	                                 (int64_t)n * CALLER_TURN_MS)
-	            : CALLER_LATER_MS;
-}
-
-void
-dist_gather_conn_ended(struct dist_gather *gather, uint64_t conn_id)
-{
-	if (!gather)
-		return;
-	dist_lock(&gather->lock);
-	dist_callers_conn_ended(gather->callers, conn_id, dist_clock_ns());
-	dist_unlock(&gather->lock);
-}
-
-size_t
-dist_gather_callers(struct dist_gather *gather, struct dist_caller_row *rows, size_t max,
-                    size_t *ret_in_all)
-{
-	size_t n;
-
-	*ret_in_all = 0;
-	if (!gather)
-		return 0;
-	dist_lock(&gather->lock);
-	n = dist_callers_list(gather->callers, rows, max, dist_clock_ns());
-	*ret_in_all = dist_callers_n(gather->callers);
-	dist_unlock(&gather->lock);
-	return n;
-}
-
-enum dist_err
-dist_gather_caller_totals(struct dist_gather *gather, struct dist_stats **ret_stats)
-{
-	enum dist_err err;
-
-	dist_lock(&gather->lock);
-	err = dist_totals_stats(dist_callers_totals(gather->callers), ret_stats);
-	dist_unlock(&gather->lock);
-	return err;
-}
-
 /* --- Start and stop --------------------------------------------------------------- */
 
 enum dist_err
@@ -560,19 +464,15 @@ dist_gather_new(struct dist_gather **ret_gather, struct dist_master *master)
 	gather->master = master;
 	gather->period_ns = master->options.stats_ms * DIST_NS_PER_MS;
 	gather->max_bytes = master->options.max_stats_bytes;
+	gather->totals = master->totals;
 	gather->changed = true;
-	dist_mutex_init(&gather->lock, DIST_RANK_LEAF);
+	dist_mutex_init(&gather->lock, DIST_RANK_STATS);
 	dist_cond_init(&gather->work);
 	dist_list_init(&gather->all);
 	dist_list_init(&gather->waiting);
 	dist_list_init(&gather->finished);
 	memcpy(&seed, master->id, sizeof(seed));
 	err = dist_map_init(&gather->rows, seed);
-	if (!err)
-		err = dist_totals_new(&gather->totals, seed, NULL);
-	if (!err)
-		err = dist_callers_new(&gather->callers, seed, gather->max_bytes,
-		                       gather->totals);
 	if (!err)
 		err = dist_runtime_start(&gather->runtime, "stats");
 	if (err) {
@@ -642,8 +542,6 @@ dist_gather_free(struct dist_gather *gather)
 	}
 	if (gather->runtime)
 		dist_runtime_stop(gather->runtime);
-	dist_callers_free(gather->callers);
-	dist_totals_free(gather->totals);
 	dist_map_fini(&gather->rows);
 	dist_mutex_fini(&gather->lock);
 	free(gather);

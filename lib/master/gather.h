@@ -6,13 +6,12 @@
  * its probes ever wait for an answer. The registry's lock is taken to list the nodes
  * after they have changed, and for nothing else. Nodes wait in one line for their turn,
  * which spreads them over the period; one that does not answer is asked less and less
- * often. What callers tell unasked is kept beside it (callers.h).
+ * often. What callers tell unasked is kept elsewhere (callers.h).
  */
 #ifndef DIST_MASTER_GATHER_H
 #define DIST_MASTER_GATHER_H
 
 #include "idl/registry.h"
-#include "master/callers.h"
 #include "master/gathered.h"
 
 #include <dist/overview.h>
@@ -43,30 +42,5 @@ void dist_gather_wake(struct dist_gather *gather);
 /* What @instance told: its references are the caller's. All zero for a stranger. */
 void dist_gather_find(struct dist_gather *gather, const dist_id instance,
                       struct dist_gather_row *ret_row);
-
-/* All nodes together. Given. DIST_ENOMEM. */
-enum dist_err dist_gather_totals(struct dist_gather *gather,
-                                 struct dist_stats **ret_stats) DIST_MUST_CHECK;
-
-/* --- Callers ---------------------------------------------------------------------- */
-
-/*
- * A cluster tells what it counts, from @address, over the connection @conn_id; 0: from
- * this process. In how many milliseconds it shall do so again; 0: not at all.
- */
-unsigned dist_gather_account(struct dist_gather *gather, const dist_account *account,
-                             const char *address, uint64_t conn_id);
-
-/* The connection is gone. */
-void dist_gather_conn_ended(struct dist_gather *gather, uint64_t conn_id);
-
-/* The first @max callers, whose references are the caller's; how many these are, and in
- * *ret_in_all how many there are. */
-size_t dist_gather_callers(struct dist_gather *gather, struct dist_caller_row *rows,
-                           size_t max, size_t *ret_in_all);
-
-/* All callers together. Given. DIST_ENOMEM. */
-enum dist_err dist_gather_caller_totals(struct dist_gather *gather,
-                                        struct dist_stats **ret_stats) DIST_MUST_CHECK;
 
 #endif

@@ -34,7 +34,7 @@ master_on_closed(uint64_t conn_id, void *arg)
 	struct dist_suspect suspect;
 	uint64_t session = 0;
 
-	dist_gather_conn_ended(master->gather, conn_id);
+	dist_callers_conn_ended(master->callers, conn_id);
 	dist_lock(&master->lock);
 	while ((session = dist_table_next_of(master->table, conn_id, session))) {
 		if (dist_table_find(master->table, session, &suspect))
@@ -183,6 +183,21 @@ master_announce(struct dist_master *master)
 }
 
 static enum dist_err
+master_make_stats(struct dist_master *master)
+{
+	uint64_t seed;
+	enum dist_err err;
+
+	memcpy(&seed, master->id, sizeof(seed));
+	err = dist_totals_new(&master->totals, seed);
+	if (!err)
+		err = dist_callers_new(&master->callers, master);
+	if (!err)
+		err = dist_gather_new(&master->gather, master);
+	return err;
+}
+
+static enum dist_err
 master_build(struct dist_master *master)
 {
 	enum dist_err err;
@@ -193,7 +208,7 @@ master_build(struct dist_master *master)
 	if (!err)
 		err = dist_runtime_start(&master->runtime, "master");
 	if (!err && master->options.stats_ms)
-		err = dist_gather_new(&master->gather, master);
+		err = master_make_stats(master);
 	if (!err)
 		err = dist_house_start(master);
 	if (!err)
@@ -276,6 +291,8 @@ dist_master_stop(struct dist_master *master)
 	if (master->runtime)
 		dist_runtime_stop(master->runtime);
 	dist_gather_free(master->gather);
+	dist_callers_free(master->callers);
+	dist_totals_free(master->totals);
 	dist_table_free(master->table);
 	dist_map_fini(&master->probed);
 	dist_deadlines_fini(&master->holds);

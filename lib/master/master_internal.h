@@ -14,8 +14,10 @@
 #include "base/mutex.h"
 #include "client/announce.h"
 #include "client/runtime.h"
+#include "master/callers.h"
 #include "master/gather.h"
 #include "master/probe.h"
+#include "master/totals.h"
 #include "registry/deadlines.h"
 #include "registry/table.h"
 #include "server/limit.h"
@@ -45,7 +47,10 @@ struct dist_master {
 	struct dist_server *server;
 	struct dist_runtime *runtime;
 	struct dist_announce *announce;
-	struct dist_gather *gather; /* NULL: nobody asked for statistics */
+	/* NULL, all three: nobody asked for statistics. */
+	struct dist_totals *totals;
+	struct dist_gather *gather;
+	struct dist_callers_book *callers;
 	pthread_t house;
 	bool house_runs;
 

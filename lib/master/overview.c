@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "master/gather.h"
 #include "master/master_internal.h"
 
 #define CALLERS_MAX 1000 /* that are shown */
@@ -196,14 +195,14 @@ caller_fill(struct dist_overview_caller *caller, const struct dist_caller_row *r
 }
 
 static enum dist_err
-held_fill_callers(struct held *held, struct dist_gather *gather)
+held_fill_callers(struct held *held, struct dist_callers_book *book)
 {
 	held->accounts = calloc(CALLERS_MAX, sizeof(*held->accounts));
 	held->callers = calloc(CALLERS_MAX, sizeof(*held->callers));
 	if (!held->accounts || !held->callers)
 		return dist_error_set_plain(DIST_ENOMEM);
-	held->overview.n_callers = dist_gather_callers(
-		gather, held->accounts, CALLERS_MAX, &held->overview.n_callers_in_all);
+	held->overview.n_callers = dist_callers_list(
+		book, held->accounts, CALLERS_MAX, &held->overview.n_callers_in_all);
 	for (size_t i = 0; i < held->overview.n_callers; i++)
 		caller_fill(&held->callers[i], &held->accounts[i]);
 	held->overview.callers = held->callers;
@@ -225,7 +224,7 @@ held_fill(struct held *held, struct dist_master *master)
 	held->overview.uptime_ms = held->list->view.uptime_ms;
 	held->overview.lease_ms = held->list->view.lease_ms;
 	held_fill_self(held, master);
-	err = held_fill_callers(held, master->gather);
+	err = held_fill_callers(held, master->callers);
 	return err ? err : held_fill_nodes(held, master->gather);
 }
 
@@ -247,31 +246,27 @@ dist_master_overview(struct dist_overview **ret_overview, struct dist_master *ma
 	return DIST_OK;
 }
 
-/* Whether there are totals to be had. */
 static enum dist_err
-check_gathers(const struct dist_master *master)
+totals_stats(struct dist_master *master, enum dist_teller teller,
+             struct dist_stats **ret_stats)
 {
 	if (master->process != getpid())
 		return dist_error_set_plain(DIST_EFORKED);
-	if (!master->gather)
+	if (!master->totals)
 		return dist_error_set(
 			DIST_EINVAL, "this master asks no node for its statistics: set "
 				     "stats_ms");
-	return DIST_OK;
+	return dist_totals_stats(master->totals, teller, ret_stats);
 }
 
 enum dist_err
 dist_master_totals(struct dist_stats **ret_stats, struct dist_master *master)
 {
-	enum dist_err err = check_gathers(master);
-
-	return err ? err : dist_gather_totals(master->gather, ret_stats);
+	return totals_stats(master, DIST_TELLER_NODE, ret_stats);
 }
 
 enum dist_err
 dist_master_caller_totals(struct dist_stats **ret_stats, struct dist_master *master)
 {
-	enum dist_err err = check_gathers(master);
-
-	return err ? err : dist_gather_caller_totals(master->gather, ret_stats);
+	return totals_stats(master, DIST_TELLER_CALLER, ret_stats);
 }

@@ -134,8 +134,8 @@ dist_account_1_svc(dist_account account, u_int *result, struct svc_req *rqstp)
 {
 	char address[DIST_ADDRESS_TEXT_MAX];
 
-	*result = dist_gather_account(
-		master_of(rqstp)->gather, &account,
+	*result = dist_callers_account(
+		master_of(rqstp)->callers, &account,
 		dist_sockaddr_format(dist_request_peer(rqstp), address),
 		dist_request_conn_id(rqstp));
 	/* Its end tells that the caller is gone; also if that was before. */

@@ -3,6 +3,7 @@
 #include "base/histogram.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/mutex.h"
 #include "base/outcome.h"
 #include "base/snapshot.h"
 #include "client/stats_fetch.h"
@@ -34,21 +35,27 @@ struct total {
 	unsigned n_times;
 };
 
-struct dist_totals {
-	const struct dist_totals *known; /* NULL: whoever tells is believed */
+/* What all of one kind told. */
+struct side {
+	const struct side *known; /* NULL: whoever tells is believed */
 	struct dist_map by_number;
 	struct dist_list all;
 	unsigned n;
 };
 
+struct dist_totals {
+	struct dist_mutex lock; /* guards all below */
+	struct side sides[DIST_N_TELLERS];
+};
+
 /* --- One procedure ---------------------------------------------------------------- */
 
 static uint64_t
-total_hash(const struct dist_totals *totals, const struct dist_procedure_stats *like)
+total_hash(const struct side *side, const struct dist_procedure_stats *like)
 {
 	const uint32_t key[] = { like->program, like->version, like->procedure };
 
-	return dist_map_hash(&totals->by_number, key, sizeof(key));
+	return dist_map_hash(&side->by_number, key, sizeof(key));
 }
 
 static bool
@@ -77,11 +84,11 @@ copy_name(const char *name)
 }
 
 static struct total *
-total_find(const struct dist_totals *totals, const struct dist_procedure_stats *like)
+total_find(const struct side *side, const struct dist_procedure_stats *like)
 {
 	struct total *total;
 
-	DIST_MAP_EACH (total, &totals->by_number, total_hash(totals, like), by_number) {
+	DIST_MAP_EACH (total, &side->by_number, total_hash(side, like), by_number) {
 		if (same_number(&total->like, like))
 			return total;
 	}
@@ -141,7 +148,7 @@ total_reserve(struct total *total)
 }
 
 static struct total *
-total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
+total_new(struct side *side, const struct dist_procedure_stats *like)
 {
 	struct total *total = calloc(1, sizeof(*total));
 
@@ -152,41 +159,41 @@ total_new(struct dist_totals *totals, const struct dist_procedure_stats *like)
 		.version = like->version,
 		.procedure = like->procedure,
 	};
-	if (totals->known) {
+	if (side->known) {
 		total_reserve(total);
 	} else {
 		total->like.program_name = copy_name(like->program_name);
 		total->like.version_name = copy_name(like->version_name);
 		total->like.procedure_name = copy_name(like->procedure_name);
 	}
-	dist_map_add(&totals->by_number, &total->by_number, total_hash(totals, like));
-	dist_list_append(&totals->all, &total->link);
-	totals->n++;
+	dist_map_add(&side->by_number, &total->by_number, total_hash(side, like));
+	dist_list_append(&side->all, &total->link);
+	side->n++;
 	return total;
 }
 
 /* One place is for the others; one half of all is for what is known to exist. */
 static bool
-has_room(const struct dist_totals *totals, const struct dist_procedure_stats *like)
+has_room(const struct side *side, const struct dist_procedure_stats *like)
 {
-	bool known = !totals->known || total_find(totals->known, like);
+	bool known = !side->known || total_find(side->known, like);
 
-	return totals->n < (known ? DIST_TOTALS_MAX - 1 : DIST_TOTALS_MAX / 2);
+	return side->n < (known ? DIST_TOTALS_MAX - 1 : DIST_TOTALS_MAX / 2);
 }
 
 /* Where it is counted: where there are too many, with all others. NULL: no memory. */
 static struct total *
-total_of(struct dist_totals *totals, const struct dist_procedure_stats *like)
+total_of(struct side *side, const struct dist_procedure_stats *like)
 {
 	static const struct dist_procedure_stats others;
-	struct total *total = total_find(totals, like);
+	struct total *total = total_find(side, like);
 
 	if (total)
 		return total;
-	if (has_room(totals, like))
-		return total_new(totals, like);
-	total = total_find(totals, &others);
-	return total ? total : total_new(totals, &others);
+	if (has_room(side, like))
+		return total_new(side, like);
+	total = total_find(side, &others);
+	return total ? total : total_new(side, &others);
 }
 
 /* --- Adding ----------------------------------------------------------------------- */
@@ -242,10 +249,10 @@ add_times(struct dist_histogram *histogram, const struct dist_times *now,
 }
 
 static void
-add_procedure(struct dist_totals *totals, const struct dist_procedure_stats *now,
+add_procedure(struct side *side, const struct dist_procedure_stats *now,
               const struct dist_procedure_stats *before)
 {
-	struct total *total = total_of(totals, now);
+	struct total *total = total_of(side, now);
 
 	if (!total)
 		return;
@@ -261,10 +268,10 @@ add_procedure(struct dist_totals *totals, const struct dist_procedure_stats *now
 }
 
 static void
-take_off(struct dist_totals *totals, const struct dist_node_stats *left)
+take_off(struct side *side, const struct dist_node_stats *left)
 {
 	for (size_t i = 0; i < left->n_procedures; i++) {
-		struct total *total = total_of(totals, left->procedures[i]);
+		struct total *total = total_of(side, left->procedures[i]);
 		struct total_counter *counter =
 			total ? total_counter(total, "in_flight") : NULL;
 
@@ -275,75 +282,102 @@ take_off(struct dist_totals *totals, const struct dist_node_stats *left)
 }
 
 void
-dist_totals_add(struct dist_totals *totals, const struct dist_node_stats *now,
-                const struct dist_node_stats *before)
+dist_totals_add(struct dist_totals *totals, enum dist_teller teller,
+                const struct dist_node_stats *now, const struct dist_node_stats *before)
 {
+	struct side *side = &totals->sides[teller];
+
+	dist_lock(&totals->lock);
 	if (!now && before)
-		take_off(totals, before);
+		take_off(side, before);
 	for (size_t i = 0; now && i < now->n_procedures; i++)
-		add_procedure(totals, now->procedures[i],
+		add_procedure(side, now->procedures[i],
 		              dist_stats_find(before, now->procedures[i], i));
+	dist_unlock(&totals->lock);
 }
 
 /* --- The whole -------------------------------------------------------------------- */
 
 enum dist_err
-dist_totals_new(struct dist_totals **ret_totals, uint64_t seed,
-                const struct dist_totals *known)
+dist_totals_new(struct dist_totals **ret_totals, uint64_t seed)
 {
 	struct dist_totals *totals = calloc(1, sizeof(*totals));
+	enum dist_err err = DIST_OK;
 
 	if (!totals)
 		return dist_error_set_plain(DIST_ENOMEM);
-	if (dist_map_init(&totals->by_number, seed)) {
-		free(totals);
-		return dist_error_set_plain(DIST_ENOMEM);
+	dist_mutex_init(&totals->lock, DIST_RANK_LEAF);
+	totals->sides[DIST_TELLER_CALLER].known = &totals->sides[DIST_TELLER_NODE];
+	for (unsigned i = 0; i < DIST_N_TELLERS; i++) {
+		dist_list_init(&totals->sides[i].all);
+		if (!err)
+			err = dist_map_init(&totals->sides[i].by_number, seed);
 	}
-	totals->known = known;
-	dist_list_init(&totals->all);
+	if (err) {
+		dist_totals_free(totals);
+		return dist_error_set_plain(err);
+	}
 	*ret_totals = totals;
 	return DIST_OK;
+}
+
+static void
+side_fini(struct side *side)
+{
+	struct dist_list *link;
+
+	while ((link = dist_list_pop(&side->all)))
+		total_free(DIST_CONTAINER_OF(link, struct total, link));
+	dist_map_fini(&side->by_number);
 }
 
 void
 dist_totals_free(struct dist_totals *totals)
 {
-	struct dist_list *link;
-
 	if (!totals)
 		return;
-	while ((link = dist_list_pop(&totals->all)))
-		total_free(DIST_CONTAINER_OF(link, struct total, link));
-	dist_map_fini(&totals->by_number);
+	for (unsigned i = 0; i < DIST_N_TELLERS; i++)
+		side_fini(&totals->sides[i]);
+	dist_mutex_fini(&totals->lock);
 	free(totals);
 }
 
 /* The numbers of @total, and the names, if those are known. */
 static const struct dist_procedure_stats *
-named(const struct dist_totals *totals, const struct total *total)
+named(const struct side *side, const struct total *total)
 {
 	const struct total *other =
-		totals->known ? total_find(totals->known, &total->like) : NULL;
+		side->known ? total_find(side->known, &total->like) : NULL;
 
 	return other ? &other->like : &total->like;
 }
 
+static void
+side_show(const struct side *side, struct dist_snapshot *snapshot)
+{
+	struct total *total, *next;
+
+	DIST_LIST_EACH (total, next, &side->all, link) {
+		dist_snapshot_procedure(snapshot, named(side, total));
+		for (unsigned i = 0; i < total->n_counters; i++)
+			dist_snapshot_counter(snapshot, total->counters[i].name,
+			                      total->counters[i].value);
+		for (unsigned i = 0; i < total->n_times; i++)
+			dist_snapshot_times(snapshot, total->times[i]->name,
+			                    &total->times[i]->histogram);
+	}
+}
+
 enum dist_err
-dist_totals_stats(const struct dist_totals *totals, struct dist_stats **ret_stats)
+dist_totals_stats(struct dist_totals *totals, enum dist_teller teller,
+                  struct dist_stats **ret_stats)
 {
 	struct dist_snapshot snapshot;
-	struct total *total, *next;
 
 	dist_snapshot_init(&snapshot);
 	dist_snapshot_node(&snapshot, NULL, NULL, NULL);
-	DIST_LIST_EACH (total, next, &totals->all, link) {
-		dist_snapshot_procedure(&snapshot, named(totals, total));
-		for (unsigned i = 0; i < total->n_counters; i++)
-			dist_snapshot_counter(&snapshot, total->counters[i].name,
-			                      total->counters[i].value);
-		for (unsigned i = 0; i < total->n_times; i++)
-			dist_snapshot_times(&snapshot, total->times[i]->name,
-			                    &total->times[i]->histogram);
-	}
+	dist_lock(&totals->lock);
+	side_show(&totals->sides[teller], &snapshot);
+	dist_unlock(&totals->lock);
 	return dist_snapshot_finish(&snapshot, ret_stats);
 }

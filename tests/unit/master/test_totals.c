@@ -60,16 +60,16 @@ totals_new(void)
 {
 	struct dist_totals *totals;
 
-	assert_ok(dist_totals_new(&totals, 7, NULL));
+	assert_ok(dist_totals_new(&totals, 7));
 	return totals;
 }
 
 static void
-assert_total(const struct dist_totals *totals, const char *name, uint64_t value)
+assert_total(struct dist_totals *totals, const char *name, uint64_t value)
 {
 	struct dist_stats *stats;
 
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_NODE, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	assert_int_equal(
 		dist_counters_value(&stats->nodes[0]->procedures[0]->counters, name),
@@ -88,9 +88,9 @@ test_answers_of_two_nodes_add_up(void **state)
 	const struct dist_procedure_stats *sum;
 
 	(void)state;
-	dist_totals_add(totals, answer(&a, 100, 2, 1, 10), NULL);
-	dist_totals_add(totals, answer(&b, 50, 1, 0, 0), NULL);
-	assert_ok(dist_totals_stats(totals, &stats));
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&a, 100, 2, 1, 10), NULL);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&b, 50, 1, 0, 0), NULL);
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_NODE, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, 1);
 	sum = stats->nodes[0]->procedures[0];
 	assert_string_equal(sum->program_name, "TRIAL_PROG");
@@ -112,8 +112,9 @@ test_only_what_is_new_in_an_answer_counts(void **state)
 	struct answer before, now;
 
 	(void)state;
-	dist_totals_add(totals, answer(&before, 100, 2, 1, 10), NULL);
-	dist_totals_add(totals, answer(&now, 130, 1, 1, 12), &before.node);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&before, 100, 2, 1, 10), NULL);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&now, 130, 1, 1, 12),
+	                &before.node);
 	assert_total(totals, "calls", 130);
 	assert_total(totals, "in_flight", 1);
 	dist_totals_free(totals);
@@ -126,8 +127,8 @@ test_a_node_that_leaves_takes_only_what_is_in_flight(void **state)
 	struct answer it;
 
 	(void)state;
-	dist_totals_add(totals, answer(&it, 100, 4, 1, 10), NULL);
-	dist_totals_add(totals, NULL, &it.node);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&it, 100, 4, 1, 10), NULL);
+	dist_totals_add(totals, DIST_TELLER_NODE, NULL, &it.node);
 	assert_total(totals, "calls", 100);
 	assert_total(totals, "ok", 95);
 	assert_total(totals, "in_flight", 0);
@@ -142,10 +143,11 @@ test_totals_never_fall_whatever_a_node_says(void **state)
 	struct dist_stats *stats;
 
 	(void)state;
-	dist_totals_add(totals, answer(&before, 100, 0, 0, 10), NULL);
-	dist_totals_add(totals, answer(&now, 40, 0, 0, 3), &before.node);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&before, 100, 0, 0, 10), NULL);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&now, 40, 0, 0, 3),
+	                &before.node);
 	assert_total(totals, "calls", 100);
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_NODE, &stats));
 	assert_int_equal(stats->nodes[0]->procedures[0]->times[0]->count, 100);
 	dist_stats_free(stats);
 	dist_totals_free(totals);
@@ -164,9 +166,9 @@ test_there_are_no_more_procedures_than_that(void **state)
 		answer(&it, 1, 0, 0, 0);
 		it.procedure.procedure = i;
 		it.procedure.n_times = 0;
-		dist_totals_add(totals, &it.node, NULL);
+		dist_totals_add(totals, DIST_TELLER_NODE, &it.node, NULL);
 	}
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_NODE, &stats));
 	assert_int_equal(stats->nodes[0]->n_procedures, DIST_TOTALS_MAX);
 	/* The others are together the last one. */
 	last = stats->nodes[0]->procedures[DIST_TOTALS_MAX - 1];
@@ -177,12 +179,13 @@ test_there_are_no_more_procedures_than_that(void **state)
 }
 
 static uint64_t
-total_of(const struct dist_totals *totals, uint32_t prog, uint32_t proc, const char *name)
+callers_total(struct dist_totals *totals, uint32_t prog, uint32_t proc,
+              const char *name)
 {
 	struct dist_stats *stats;
 	uint64_t value = 0;
 
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_CALLER, &stats));
 	for (size_t i = 0; i < stats->nodes[0]->n_procedures; i++) {
 		const struct dist_procedure_stats *it = stats->nodes[0]->procedures[i];
 
@@ -197,34 +200,32 @@ total_of(const struct dist_totals *totals, uint32_t prog, uint32_t proc, const c
 static void
 test_what_nodes_know_is_not_crowded_out(void **state)
 {
-	struct dist_totals *nodes = totals_new(), *callers;
+	struct dist_totals *totals = totals_new();
 	struct answer it;
 
 	(void)state;
-	assert_ok(dist_totals_new(&callers, 7, nodes));
 	for (uint32_t i = 0; i < 2 * DIST_TOTALS_MAX; i++) {
 		answer(&it, 1, 0, 0, 0);
 		it.procedure.procedure = 1000 + i;
-		dist_totals_add(callers, &it.node, NULL);
+		dist_totals_add(totals, DIST_TELLER_CALLER, &it.node, NULL);
 	}
-	dist_totals_add(nodes, answer(&it, 5, 0, 0, 0), NULL);
-	dist_totals_add(callers, answer(&it, 7, 0, 0, 0), NULL);
-	assert_int_equal(total_of(callers, PROG, 2, "calls"), 7);
+	dist_totals_add(totals, DIST_TELLER_NODE, answer(&it, 5, 0, 0, 0), NULL);
+	dist_totals_add(totals, DIST_TELLER_CALLER, answer(&it, 7, 0, 0, 0), NULL);
+	assert_int_equal(callers_total(totals, PROG, 2, "calls"), 7);
 	/* And nothing is lost. */
-	assert_int_equal(total_of(callers, 0, 0, "calls"),
+	assert_int_equal(callers_total(totals, 0, 0, "calls"),
 	                 2 * DIST_TOTALS_MAX - DIST_TOTALS_MAX / 2);
-	dist_totals_free(callers);
-	dist_totals_free(nodes);
+	dist_totals_free(totals);
 }
 
 static void
-assert_latencies_and_no_name(const struct dist_totals *totals, uint64_t n)
+assert_latencies_and_no_name(struct dist_totals *totals, uint64_t n)
 {
 	const struct dist_procedure_stats *procedure;
 	struct dist_stats *stats;
 	const struct dist_times *times;
 
-	assert_ok(dist_totals_stats(totals, &stats));
+	assert_ok(dist_totals_stats(totals, DIST_TELLER_CALLER, &stats));
 	procedure = stats->nodes[0]->procedures[0];
 	times = dist_times_find(procedure, "latency");
 	assert_non_null(times);
@@ -236,13 +237,12 @@ assert_latencies_and_no_name(const struct dist_totals *totals, uint64_t n)
 static void
 test_what_clusters_count_is_not_crowded_out(void **state)
 {
-	struct dist_totals *nodes = totals_new(), *callers;
+	struct dist_totals *totals = totals_new();
 	char names[64][8];
 	struct dist_counter counters[64];
 	struct answer it;
 
 	(void)state;
-	assert_ok(dist_totals_new(&callers, 7, nodes));
 	answer(&it, 1, 0, 0, 0);
 	for (unsigned i = 0; i < 64; i++) {
 		snprintf(names[i], sizeof(names[i]), "junk%u", i);
@@ -250,16 +250,15 @@ test_what_clusters_count_is_not_crowded_out(void **state)
 		it.procedure.counters = (struct dist_counters){ counters, i + 1 };
 		it.times.name = names[i];
 		it.procedure.procedure_name = "LIE";
-		dist_totals_add(callers, &it.node, NULL);
+		dist_totals_add(totals, DIST_TELLER_CALLER, &it.node, NULL);
 	}
 	answer(&it, 7, 0, 0, 0);
 	it.times.name = "latency";
-	dist_totals_add(callers, &it.node, NULL);
-	assert_int_equal(total_of(callers, PROG, 2, "calls"), 7);
-	assert_int_equal(total_of(callers, PROG, 2, "ok"), 7);
-	assert_latencies_and_no_name(callers, 7);
-	dist_totals_free(callers);
-	dist_totals_free(nodes);
+	dist_totals_add(totals, DIST_TELLER_CALLER, &it.node, NULL);
+	assert_int_equal(callers_total(totals, PROG, 2, "calls"), 7);
+	assert_int_equal(callers_total(totals, PROG, 2, "ok"), 7);
+	assert_latencies_and_no_name(totals, 7);
+	dist_totals_free(totals);
 }
 
 /* --- Of late ---------------------------------------------------------------------- */
