@@ -50,6 +50,18 @@ check_err(enum dist_err err, enum dist_err expected, const char *expression,
 		assert_memory_equal(check_bytes_.data, literal, sizeof(literal) - 1); \
 	} while (0)
 
+/* In any thread, which cmocka's own assertions end without a word. The rest tells what is
+ * wrong, as printf() takes it. */
+#define CHECK(condition, ...) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+			fprintf(stderr, __VA_ARGS__); \
+			fprintf(stderr, "\n"); \
+			abort(); \
+		} \
+	} while (0)
+
 /* Options for dist_cluster_open(): a busy machine may take more than its five seconds. */
 #define CHECK_PATIENT (&(const struct dist_cluster_options){ .open_timeout_ms = 30000 })
 

@@ -395,17 +395,6 @@ test_a_cluster_closes_under_both(void **state)
 
 /* --- Many ---------------------------------------------------------------------------- */
 
-/* In any thread, which cmocka's own assertions end without a word. */
-#define CHECK(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-			fprintf(stderr, __VA_ARGS__); \
-			fprintf(stderr, "\n"); \
-			abort(); \
-		} \
-	} while (0)
-
 #define N_THREADS 4
 #define N_EACH    150
 

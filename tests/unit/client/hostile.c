@@ -406,6 +406,21 @@ hostile_port(const struct hostile *hostile)
 	return hostile->port;
 }
 
+struct dist_cluster *
+hostile_cluster(struct hostile *const *servers, unsigned n)
+{
+	struct dist_cluster_options options = { 0 };
+	struct dist_cluster *cluster;
+	char list[1024] = "";
+
+	for (unsigned i = 0; i < n; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list),
+		         "%s127.0.0.1:%u", i ? "," : "", hostile_port(servers[i]));
+	options.servers = list;
+	assert_ok(dist_cluster_open(&cluster, NULL, &options));
+	return cluster;
+}
+
 unsigned
 hostile_n_taken(const struct hostile *hostile)
 {

@@ -6,6 +6,7 @@
 #ifndef CLIENT_HOSTILE_H
 #define CLIENT_HOSTILE_H
 
+#include <dist/cluster.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -44,6 +45,9 @@ unsigned hostile_n_taken(const struct hostile *hostile);
 /* How often any of them ran the call @id, and forgetting all of that. */
 unsigned hostile_runs(uint32_t id);
 void hostile_forget_runs(void);
+
+/* Of these alone. Given: dist_cluster_close() it. */
+struct dist_cluster *hostile_cluster(struct hostile *const *servers, unsigned n);
 
 /* A number below @n. */
 uint32_t hostile_random(uint64_t *seed, uint32_t n);

@@ -64,17 +64,6 @@ add_in_flight(const struct dist_node_info *info, void *arg)
 	return DIST_OK;
 }
 
-/* In any thread, which cmocka's own assertions end without a word. */
-#define CHECK(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-			fprintf(stderr, __VA_ARGS__); \
-			fprintf(stderr, "\n"); \
-			abort(); \
-		} \
-	} while (0)
-
 static void
 check_in_flight(struct fixture *f, unsigned bound)
 {

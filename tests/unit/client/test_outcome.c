@@ -15,16 +15,10 @@
 static struct dist_cluster *
 cluster_of(struct hostile *one, struct hostile *other, bool other_first)
 {
-	struct dist_cluster_options options = { 0 };
-	struct dist_cluster *cluster;
-	char list[128];
+	struct hostile *const servers[] = { other_first ? other : one,
+		                            other_first ? one : other };
 
-	snprintf(list, sizeof(list), "127.0.0.1:%u,127.0.0.1:%u",
-	         hostile_port(other_first ? other : one),
-	         hostile_port(other_first ? one : other));
-	options.servers = list;
-	assert_ok(dist_cluster_open(&cluster, NULL, &options));
-	return cluster;
+	return hostile_cluster(servers, 2);
 }
 
 static void

@@ -371,28 +371,13 @@ test_both_die_the_second_sooner_and_are_named(void **state)
 
 /* --- Among servers of our own making ------------------------------------------------- */
 
-static struct dist_cluster *
-cluster_of(struct hostile *const *servers, unsigned n)
-{
-	struct dist_cluster_options options = { 0 };
-	struct dist_cluster *cluster;
-	char list[1024] = "";
-
-	for (unsigned i = 0; i < n; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list),
-		         "%s127.0.0.1:%u", i ? "," : "", hostile_port(servers[i]));
-	options.servers = list;
-	assert_ok(dist_cluster_open(&cluster, NULL, &options));
-	return cluster;
-}
-
 /* The other one is busy for ever: in each of many rounds the first would do. */
 static void
 test_a_call_never_returns_to_where_it_was_lost(void **state)
 {
 	struct hostile *servers[] = { hostile_start(HOSTILE_CLOSES, 1),
 		                      hostile_start(HOSTILE_BUSY, 2) };
-	struct dist_cluster *cluster = cluster_of(servers, 2);
+	struct dist_cluster *cluster = hostile_cluster(servers, 2);
 	struct dist_call_options options = { .idempotent = true,
 		                             .max_tries = 100,
 		                             .timeout_ms = 300 };
@@ -439,7 +424,7 @@ test_calls_left_by_a_goodbye_go_elsewhere(void **state)
 {
 	struct hostile *servers[] = { hostile_start(HOSTILE_HOLDS, 1),
 		                      hostile_start(HOSTILE_GOOD, 2) };
-	struct dist_cluster *cluster = cluster_of(servers, 2);
+	struct dist_cluster *cluster = hostile_cluster(servers, 2);
 	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
 	struct dist_waiter *waiters[20];
 	int results[20];
@@ -473,7 +458,7 @@ fail_the_second_and_refuse(enum hostile_manner refuses)
 {
 	struct hostile *servers[] = { hostile_start(HOSTILE_HOLDS, 1),
 		                      hostile_start(HOSTILE_HOLDS, 2) };
-	struct dist_cluster *cluster = cluster_of(servers, 2);
+	struct dist_cluster *cluster = hostile_cluster(servers, 2);
 	struct dist_call_options options = { .idempotent = true, .hedge_after_ms = 10 };
 	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
 	struct dist_waiter *waiter;
@@ -554,7 +539,7 @@ static void
 test_stray_and_repeated_replies_are_counted_and_dropped(void **state)
 {
 	struct hostile *server = hostile_start(HOSTILE_TWICE, 1);
-	struct dist_cluster *cluster = cluster_of(&server, 1);
+	struct dist_cluster *cluster = hostile_cluster(&server, 1);
 	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
 
 	(void)state;
@@ -591,7 +576,7 @@ test_a_long_list_is_cut_between_names(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 40; i++)
 		servers[i] = hostile_start(HOSTILE_CLOSES, i + 1);
-	cluster = cluster_of(servers, 40);
+	cluster = hostile_cluster(servers, 40);
 	clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
 	hostile_forget_runs();
 	assert_int_equal(probe_add_1(7, 1, &result, clnt), RPC_CANTRECV);

@@ -86,16 +86,6 @@ struct caller {
 /* A large argument is some of these, whose sum is their number. */
 static int ones[N_ONES];
 
-#define CHECK(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-			fprintf(stderr, __VA_ARGS__); \
-			fprintf(stderr, "\n"); \
-			abort(); \
-		} \
-	} while (0)
-
 /* --- One call ------------------------------------------------------------------------ */
 
 static void
@@ -697,21 +687,6 @@ cluster_is_idle(void *arg)
 	return n == 0;
 }
 
-static struct dist_cluster *
-open_cluster(struct hostile *const *servers, unsigned n)
-{
-	struct dist_cluster_options options = { 0 };
-	struct dist_cluster *cluster;
-	char list[256] = "";
-
-	for (unsigned i = 0; i < n; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list),
-		         "%s127.0.0.1:%u", i ? "," : "", hostile_port(servers[i]));
-	options.servers = list;
-	assert_ok(dist_cluster_open(&cluster, NULL, &options));
-	return cluster;
-}
-
 static void
 check_runs(const struct stage *stage)
 {
@@ -741,7 +716,7 @@ test_nothing_is_lost_or_run_twice_among_hostile_servers(void **state)
 	stage.loses = true;
 	for (unsigned i = 0; i < 3; i++)
 		servers[i] = hostile_start(HOSTILE_RANDOM, seed + 100 + i);
-	cluster = open_cluster(servers, 3);
+	cluster = hostile_cluster(servers, 3);
 	for (unsigned i = 0; i < N_FLAVORS; i++)
 		stage.clients[i] =
 			dist_client_create_with(cluster, PROBE_PROG, 1, &flavors[i]);
@@ -759,7 +734,7 @@ static void
 call_two_servers(enum hostile_manner first, enum hostile_manner second)
 {
 	struct hostile *servers[2] = { hostile_start(first, 1), hostile_start(second, 2) };
-	struct dist_cluster *cluster = open_cluster(servers, 2);
+	struct dist_cluster *cluster = hostile_cluster(servers, 2);
 	struct dist_call_options options = { .timeout_ms = 60000 };
 	CLIENT *clnt = dist_client_create_with(cluster, PROBE_PROG, 1, &options);
 	int sum;
@@ -853,7 +828,7 @@ test_a_cluster_closes_under_its_callers(void **state)
 
 	(void)state;
 	for (int round = 0; round < 30; round++) {
-		struct dist_cluster *cluster = open_cluster(servers, 2);
+		struct dist_cluster *cluster = hostile_cluster(servers, 2);
 		CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
 		pthread_t threads[4], closer;
 

@@ -49,6 +49,18 @@ struct fixture_call {
 	unsigned n_args;
 };
 
+/* Of the probe's version 1, with its xid as the argument. */
+static inline struct fixture_call
+fixture_call_of(uint32_t xid, uint32_t proc)
+{
+	return (struct fixture_call){ .xid = xid,
+		                      .prog = PROBE_PROG,
+		                      .vers = 1,
+		                      .proc = proc,
+		                      .args = { xid },
+		                      .n_args = 1 };
+}
+
 #define FIXTURE_CALL_MAX 256
 
 /* The whole record, with its mark; returns its length. */

@@ -12,17 +12,6 @@
 /* Enough in a row to begin a stay. */
 #define ENOUGH 80
 
-static struct fixture_call
-call_of(uint32_t xid, uint32_t proc)
-{
-	return (struct fixture_call){ .xid = xid,
-		                      .prog = PROBE_PROG,
-		                      .vers = 1,
-		                      .proc = proc,
-		                      .args = { xid },
-		                      .n_args = 1 };
-}
-
 static void
 ping(int fd, uint32_t xid)
 {
@@ -226,7 +215,7 @@ test_a_stuck_procedure_does_not_keep_the_loop(void **state)
 {
 	struct dist_server *server = fixture_server(NULL);
 	int fd = fixture_connect(server), other = fixture_connect(server);
-	struct fixture_call moody = call_of(5, PROBE_MOODY);
+	struct fixture_call moody = fixture_call_of(5, PROBE_MOODY);
 
 	(void)state;
 	fixture_gate_reset();
@@ -252,7 +241,7 @@ test_a_peer_that_takes_nothing_holds_up_nobody(void **state)
 {
 	struct dist_server *server = fixture_server(NULL);
 	int fd = fixture_connect_small(server), other = fixture_connect(server);
-	struct fixture_call make = call_of(9, PROBE_MAKE);
+	struct fixture_call make = fixture_call_of(9, PROBE_MAKE);
 	char bytes[65536];
 	size_t left;
 
@@ -351,7 +340,7 @@ test_a_call_that_comes_in_while_replies_wait_is_kept(void **state)
 {
 	struct dist_server *server = fixture_server(NULL);
 	int fd = fixture_connect_small(server), other;
-	struct fixture_call make = call_of(9, PROBE_MAKE);
+	struct fixture_call make = fixture_call_of(9, PROBE_MAKE);
 	struct fixture_call null = { .xid = 7, .prog = PROBE_PROG, .vers = 1 };
 	char bytes[65536];
 	size_t left;
@@ -401,8 +390,8 @@ test_a_stay_that_is_over_leaves_no_scratch_behind(void **state)
 {
 	struct dist_service service = probe_prog_1_service;
 	struct dist_server *server;
-	struct fixture_call moody = call_of(5, PROBE_MOODY);
-	struct fixture_call add = call_of(6, PROBE_ADD);
+	struct fixture_call moody = fixture_call_of(5, PROBE_MOODY);
+	struct fixture_call add = fixture_call_of(6, PROBE_ADD);
 	int fd, other;
 
 	(void)state;
@@ -449,7 +438,7 @@ test_a_call_is_not_left_to_the_lookout(void **state)
 {
 	struct dist_server *server = fixture_server(NULL);
 	struct dist_workers *workers = &server->workers;
-	struct fixture_call hold = call_of(2, PROBE_HOLD);
+	struct fixture_call hold = fixture_call_of(2, PROBE_HOLD);
 	int fd = fixture_connect(server);
 	uint64_t one = 1;
 

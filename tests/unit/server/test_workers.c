@@ -9,21 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct fixture_call
-call_of(uint32_t xid, uint32_t proc)
-{
-	return (struct fixture_call){ .xid = xid,
-		                      .prog = PROBE_PROG,
-		                      .vers = 1,
-		                      .proc = proc,
-		                      .args = { xid },
-		                      .n_args = 1 };
-}
-
 static void
 send_call(int fd, uint32_t xid, uint32_t proc)
 {
-	struct fixture_call call = call_of(xid, proc);
+	struct fixture_call call = fixture_call_of(xid, proc);
 
 	fixture_send_call(fd, &call);
 }
@@ -138,7 +127,7 @@ test_past_the_queue_callers_are_told_busy(void **state)
 {
 	struct dist_server_options options = { .workers = 1, .queue = 2 };
 	struct dist_server *server = fixture_server(&options);
-	struct fixture_call call = call_of(9, PROBE_HOLD);
+	struct fixture_call call = fixture_call_of(9, PROBE_HOLD);
 	int fd = fixture_connect(server);
 
 	(void)state;
@@ -196,7 +185,7 @@ test_a_stuck_inline_run_is_overtaken(void **state)
 	believe_moody_is_short(server);
 	fixture_moody(true);
 	length = write_nulls(40, 3, batch);
-	call = call_of(50, PROBE_MOODY);
+	call = fixture_call_of(50, PROBE_MOODY);
 	length += fixture_call_write(&call, batch + length);
 	length += write_nulls(51, 3, batch + length);
 	fixture_send(fd, batch, length);
