@@ -60,32 +60,35 @@ is_ambiguous(const struct dist_node_stats *node, const struct dist_procedure_sta
 	return false;
 }
 
+/* The name, which may be NULL, the number, or both. */
+static void
+print_name(struct text *text, const char *name, const char *number, bool both)
+{
+	char label[NAMES_MAX];
+
+	if (!name)
+		snprintf(label, sizeof(label), "%s", number);
+	else if (both)
+		snprintf(label, sizeof(label), "%.255s (%s)", name, number);
+	else
+		snprintf(label, sizeof(label), "%.255s", name);
+	text_label(text, label);
+}
+
 /* program="…",version="…",procedure="…" by name, or by number where there is none. */
 static void
 print_procedure(struct text *text, const struct dist_node_stats *node,
                 const struct dist_procedure_stats *it)
 {
 	bool numbers = is_ambiguous(node, it);
-	char name[NAMES_MAX];
+	char number[16], name[NAMES_MAX];
 
+	snprintf(number, sizeof(number), "0x%08x", it->program);
 	text_add(text, "program=");
-	if (!it->program_name)
-		snprintf(name, sizeof(name), "0x%08x", it->program);
-	else if (numbers)
-		snprintf(name, sizeof(name), "%.255s (0x%08x)", it->program_name,
-		         it->program);
-	else
-		snprintf(name, sizeof(name), "%.255s", it->program_name);
-	text_label(text, name);
+	print_name(text, it->program_name, number, numbers);
+	snprintf(number, sizeof(number), "%u", it->version);
 	text_add(text, ",version=");
-	if (!it->version_name)
-		snprintf(name, sizeof(name), "%u", it->version);
-	else if (numbers)
-		snprintf(name, sizeof(name), "%.255s (%u)", it->version_name,
-		         it->version);
-	else
-		snprintf(name, sizeof(name), "%.255s", it->version_name);
-	text_label(text, name);
+	print_name(text, it->version_name, number, numbers);
 	text_add(text, ",procedure=");
 	names_procedure(it->procedure, it->procedure_name, name);
 	if (numbers && it->procedure_name)
