@@ -160,7 +160,7 @@ test_only_as_much_is_read_as_a_cluster_has_to_tell(void **state)
 		                              .n_times = 1,
 		                              .n_buckets = DIST_HISTOGRAM_BUCKETS,
 		                              .value = 1 };
-	static const struct shape longer = { .n_procedures = 4096,
+	static const struct shape longer = { .n_procedures = 1024,
 		                             .n_counters = 64,
 		                             .n_times = 1,
 		                             .n_buckets = 100,
