@@ -85,7 +85,7 @@ wait_for_the_end(const struct config *config, struct dist_master *master)
 	number = daemon_wait_signal(-1);
 	dist_log(DIST_LOG_NOTICE, "master-stopping", "signal=%s nodes=%u",
 	         daemon_signal_name(number), dist_master_n_nodes(master));
-	daemon_stopping("Stopping");
+	daemon_stopping("Stopping", true);
 }
 
 /* @listener is taken; -1: no HTTP. */

@@ -11,8 +11,8 @@
 
 #define DRAIN_TIMEOUT_MS 10000
 
-/* Until a stop signal, or until somebody ordered a drain over RPC. */
-static void
+/* Until a stop signal: true; or until somebody ordered a drain over RPC. */
+static bool
 wait_for_the_end(struct dist_node *node)
 {
 	int number = daemon_wait_signal(dist_node_drain_fd(node));
@@ -22,6 +22,7 @@ wait_for_the_end(struct dist_node *node)
 		         daemon_signal_name(number));
 	else
 		dist_log(DIST_LOG_NOTICE, "node-stopping", "order=drain");
+	return number != 0;
 }
 
 /*
@@ -55,8 +56,7 @@ serve(const struct config *config, const struct services *services)
 		return daemon_start_failed(err);
 	daemon_listening("node-listening", config->options.listen, dist_node_port(node),
 	                 dist_node_name(node));
-	wait_for_the_end(node);
-	daemon_stopping("Draining");
+	daemon_stopping("Draining", wait_for_the_end(node));
 	drain(node, config->options.drain_timeout_ms);
 	dist_node_stop(node);
 	return PROGRAM_DONE;

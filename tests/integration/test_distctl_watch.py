@@ -68,11 +68,12 @@ def test_a_lost_node_and_one_that_comes_back(cluster):
 
 
 def test_a_node_that_is_ordered_out(cluster, tmp_path):
-    """It drains for as long as a call runs there, which ends when that was seen."""
+    """It drains for as long as a call runs there, which ends when that was seen, though a
+    service manager stops it meanwhile."""
     gate = tmp_path / "gate"
     module = build_module(tmp_path, ARITH.read_text(), HELD_C % gate, base="arith")
     master = cluster.master()
-    cluster.node(master.address, name="alpha", module=str(module))
+    node = cluster.node(master.address, name="alpha", module=str(module))
     caller = cluster.start(cluster.program("distctl"), "--masters", master.address, "call", ARITH,
                            "ARITH_SUM", "[[1]]")
     eventually(lambda: cluster.nodes(master.address).get("alpha", {}).get("in_flight"),
@@ -81,8 +82,10 @@ def test_a_node_that_is_ordered_out(cluster, tmp_path):
     drain = cluster.start(cluster.program("distctl"), "--masters", master.address, "drain",
                           "alpha")
     watching.wait_line(r"node-draining")
+    node.wait_line(r"node-stopping order=drain")
+    node.send(signal.SIGTERM)
     gate.touch()
-    assert caller.wait() == drain.wait() == 0
+    assert caller.wait() == drain.wait() == node.wait() == 0
     watching.wait_line(r'node-gone name="alpha" address=\S+ why=left$')
     assert [line.split()[0] for line in events(watching)] == [
         "master-followed", "node-draining", "service-gone", "node-gone"]

@@ -149,12 +149,24 @@ daemon_signal_name(int number)
 	return number == SIGINT ? "SIGINT" : "SIGTERM";
 }
 
-void
-daemon_stopping(const char *why)
+static void
+on_first_signal(int number)
 {
+	(void)number;
+}
+
+void
+daemon_stopping(const char *why, bool by_signal)
+{
+	const struct sigaction once = { .sa_handler = on_first_signal,
+		                        .sa_flags = SA_RESETHAND | SA_RESTART };
 	sigset_t signals;
 
 	notify("STOPPING=1", why);
+	if (!by_signal) {
+		sigaction(SIGTERM, &once, NULL);
+		sigaction(SIGINT, &once, NULL);
+	}
 	stop_signals(&signals);
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <dist/error.h>
 #include <dist/log.h>
+#include <stdbool.h>
 
 /*
  * Before any thread starts. SIGTERM and SIGINT are held back for daemon_wait_signal();
@@ -31,8 +32,9 @@ const char *daemon_signal_name(int number);
 
 /*
  * From here on the program stops: the service manager hears why, and another SIGTERM or
- * SIGINT ends the process at once.
+ * SIGINT ends the process at once. Where it was not a signal that made it stop, the first
+ * one is none of those: it asks for what is under way.
  */
-void daemon_stopping(const char *why);
+void daemon_stopping(const char *why, bool by_signal);
 
 #endif
