@@ -13,9 +13,9 @@
 #include "base/bytes.h"
 #include "client/peer.h"
 #include "client/runtime_internal.h"
-#include "io/loop.h"
 #include "io/socket.h"
 #include "probe.h"
+#include "unit/io/held_loop.h"
 
 #define TIMEOUT_MS 50
 
@@ -32,32 +32,6 @@ listen_somewhere(struct dist_sockaddr *ret_address)
 	assert_int_equal(listen(fd, 1), 0);
 	*ret_address = dist_socket_local(fd);
 	return fd;
-}
-
-/* The runtime's thread, kept from its work. */
-struct pause {
-	struct dist_task task;
-	sem_t begun, over;
-};
-
-static void
-pause_run(struct dist_task *task)
-{
-	struct pause *pause = DIST_CONTAINER_OF(task, struct pause, task);
-
-	sem_post(&pause->begun);
-	sem_wait(&pause->over);
-}
-
-static void
-pause_begin(struct pause *pause, struct dist_runtime *runtime)
-{
-	*pause = (struct pause){ .task.run = pause_run };
-	dist_list_init(&pause->task.link);
-	sem_init(&pause->begun, 0, 0);
-	sem_init(&pause->over, 0, 0);
-	dist_loop_post(dist_runtime_loop(runtime), &pause->task);
-	sem_wait(&pause->begun);
 }
 
 static void
@@ -98,18 +72,18 @@ answer_late(CLIENT *clnt, int fd, struct dist_runtime *runtime)
 {
 	struct timespec longer = { 0, (TIMEOUT_MS + 10) * 1000000 };
 	struct dist_waiter *waiter;
-	struct pause pause;
+	struct held_loop held;
 	int sum = 0;
 	sem_t ended;
 
 	sem_init(&ended, 0, 0);
-	pause_begin(&pause, runtime);
+	hold_loop(&held, dist_runtime_loop(runtime));
 	waiter = dist_go(clnt, probe_add_1, 1, 2, &sum);
 	assert_non_null(waiter);
 	assert_ok(dist_waiter_then(waiter, on_end, &ended));
 	nanosleep(&longer, NULL);
 	answer(fd, take_call(fd), SYSTEM_ERR);
-	sem_post(&pause.over);
+	let_loop_go(&held);
 
 	sem_wait(&ended);
 	assert_err(dist_waiter_wait(waiter, 0), DIST_EDEADLINE);

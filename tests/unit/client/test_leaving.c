@@ -16,9 +16,9 @@
 #include "client/cluster.h"
 #include "client/runtime_internal.h"
 #include "idl/node.h"
-#include "io/loop.h"
 #include "io/socket.h"
 #include "probe.h"
+#include "unit/io/held_loop.h"
 
 #define WORDS_MAX 32
 /* Longer than anything here takes. */
@@ -170,30 +170,11 @@ call_and_answer(CLIENT *clnt, int listener, int *fd)
 	dist_waiter_free(waiter);
 }
 
-/* The cluster's own thread, kept from reading, so that a caller does. */
-struct pause {
-	struct dist_task task;
-	sem_t begun, over;
-};
-
+/* Its own thread is kept from reading, so that a caller does. */
 static void
-pause_run(struct dist_task *task)
+hold_cluster(struct held_loop *held, struct dist_cluster *cluster)
 {
-	struct pause *pause = DIST_CONTAINER_OF(task, struct pause, task);
-
-	sem_post(&pause->begun);
-	sem_wait(&pause->over);
-}
-
-static void
-pause_begin(struct pause *pause, struct dist_cluster *cluster)
-{
-	*pause = (struct pause){ .task.run = pause_run };
-	dist_list_init(&pause->task.link);
-	sem_init(&pause->begun, 0, 0);
-	sem_init(&pause->over, 0, 0);
-	dist_loop_post(dist_runtime_loop(cluster->route.runtime), &pause->task);
-	sem_wait(&pause->begun);
+	hold_loop(held, dist_runtime_loop(cluster->route.runtime));
 }
 
 /* A caller that takes its time over the result, and has what came behind it in hand. */
@@ -254,7 +235,7 @@ leave_and_come_back(void (*put_last)(struct words *words, uint32_t xid))
 	struct reader reader = { .clnt = dist_client_create(cluster, PROBE_PROG, 1) };
 	struct words words = { .n = 0 };
 	struct dist_waiter *last;
-	struct pause pause;
+	struct held_loop held;
 	uint32_t xids[2];
 	int sum;
 
@@ -262,7 +243,7 @@ leave_and_come_back(void (*put_last)(struct words *words, uint32_t xid))
 	sem_init(&decoded, 0, 0);
 	call_and_answer(reader.clnt, listener, &fd);
 
-	pause_begin(&pause, cluster);
+	hold_cluster(&held, cluster);
 	assert_int_equal(pthread_create(&reader.thread, NULL, reader_main, &reader), 0);
 	xids[0] = take_call(fd);
 	last = dist_go(reader.clnt, probe_add_1, 1, 2, &sum);
@@ -274,7 +255,7 @@ leave_and_come_back(void (*put_last)(struct words *words, uint32_t xid))
 	put_last(&words, xids[1]);
 	say(fd, &words);
 	sem_wait(&decoding);
-	sem_post(&pause.over);
+	let_loop_go(&held);
 
 	close(listener);
 	reset(fd);
@@ -359,11 +340,11 @@ test_what_was_said_is_heard_though_a_send_fails(void **state)
 	CLIENT *clnt = dist_client_create(cluster, PROBE_PROG, 1);
 	struct words words = { .n = 0 };
 	struct dist_waiter *waiters[3];
-	struct pause pause;
+	struct held_loop held;
 
 	(void)state;
 	call_and_answer(clnt, listener, &fd);
-	pause_begin(&pause, cluster);
+	hold_cluster(&held, cluster);
 	for (int i = 0; i < 2; i++) {
 		waiters[i] = dist_go(clnt, probe_add_1, 1, 2, &sums[i]);
 		assert_non_null(waiters[i]);
@@ -380,7 +361,7 @@ test_what_was_said_is_heard_though_a_send_fails(void **state)
 	waiters[2] = dist_go(clnt, probe_add_1, 1, 2, &sums[2]);
 	assert_non_null(waiters[2]);
 	(void)!dist_waiter_wait(waiters[2], 1);
-	sem_post(&pause.over);
+	let_loop_go(&held);
 	assert_ok(dist_waiter_wait(waiters[0], DIST_FOREVER));
 	assert_err(dist_waiter_wait(waiters[1], DIST_FOREVER), DIST_EBUSY);
 	assert_int_not_equal(dist_waiter_wait(waiters[2], DIST_FOREVER), DIST_OK);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/loop.h"
+#include "unit/io/held_loop.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -60,31 +61,6 @@ alarm_init(struct alarm *alarm, sem_t *ran)
 	dist_timer_init(&alarm->timer, on_alarm);
 }
 
-/* The loop's thread, held until it is let go. */
-struct hold {
-	struct dist_task task;
-	sem_t held, over;
-};
-
-static void
-on_hold(struct dist_task *task)
-{
-	struct hold *hold = DIST_CONTAINER_OF(task, struct hold, task);
-
-	sem_post(&hold->held);
-	sem_wait(&hold->over);
-}
-
-static void
-hold_begin(struct hold *hold, struct dist_loop *loop)
-{
-	*hold = (struct hold){ .task.run = on_hold };
-	sem_init(&hold->held, 0, 0);
-	sem_init(&hold->over, 0, 0);
-	dist_loop_post(loop, &hold->task);
-	sem_wait(&hold->held);
-}
-
 /* None runs before all are set, however long this thread is kept from it. */
 static void
 test_timers_run_in_order_and_none_too_early(void **state)
@@ -93,20 +69,20 @@ test_timers_run_in_order_and_none_too_early(void **state)
 	enum { N = sizeof(at_ms) / sizeof(at_ms[0]) };
 	struct alarm alarms[N];
 	struct dist_loop *loop = start();
-	struct hold hold;
+	struct held_loop held;
 	int64_t now_ns;
 	sem_t ran;
 	(void)state;
 
 	sem_init(&ran, 0, 0);
-	hold_begin(&hold, loop);
+	hold_loop(&held, loop);
 	now_ns = dist_clock_ns();
 	for (unsigned i = 0; i < N; i++) {
 		alarm_init(&alarms[i], &ran);
 		assert_true(dist_loop_timer_set(loop, &alarms[i].timer,
 		                                now_ns + at_ms[i] * MS));
 	}
-	sem_post(&hold.over);
+	let_loop_go(&held);
 	for (unsigned i = 0; i < N; i++)
 		sem_wait(&ran);
 	stop(loop);
